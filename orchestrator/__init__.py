@@ -1,0 +1,1 @@
+"""The wiring: settings, Celery application, URLs, servers. Imported by nobody."""

@@ -1,0 +1,1 @@
+"""The REST door: asks the runtime for verbs, reads rows to show them."""

@@ -1,0 +1,26 @@
+"""The Django app, and the configuration that makes ours the default admin site."""
+
+from django.apps import AppConfig
+from django.contrib.admin import apps as admin_apps
+from django.db.models.signals import post_migrate
+
+
+class ProcessesConfig(AppConfig):
+    name = "processes"
+    verbose_name = "Processes"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # Messages and subscriptions look for each other after every commit from now on, and calls are delivered.
+        # And the system check for the keys of secrets is registered.
+        from processes.runtime import calls, groups, messages, secrets  # noqa: F401
+
+        # After those of Django's own apps, which make the permissions.
+        post_migrate.connect(groups.ensure, sender=self, dispatch_uid="processes.groups")
+
+
+class OperatorAdminConfig(admin_apps.AdminConfig):
+    """Stands in for ``django.contrib.admin`` in `INSTALLED_APPS`."""
+
+    default = False  # it is not the configuration of this app
+    default_site = "processes.admin.site.operator_site"

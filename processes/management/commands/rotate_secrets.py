@@ -1,0 +1,22 @@
+"""Encrypt every secret anew, with the first of ORCHESTRATOR_FIELD_KEYS."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from processes.management.door import Door, by
+from processes.runtime import secrets
+
+
+class Command(Door):
+    help = (
+        "Encrypts every secret anew with the first key of ORCHESTRATOR_FIELD_KEYS. To change the key: put a new one "
+        "before the old one, restart everything, run this, take the old one away."
+    )
+
+    def handle(self, *, as_json: bool, **options: Any) -> None:
+        rotated = secrets.rotate(by=by())
+        if as_json:
+            self.json({"rotated": rotated})
+        else:
+            self.say(f"{rotated:,} secrets were encrypted anew.")

@@ -1,0 +1,1 @@
+"""The demonstration behind `scripts/demo`: a shop, its packers, and fifty orders that go through one process."""

@@ -1,0 +1,1 @@
+"""The hands: workers as real processes, on a real broker."""

@@ -1,0 +1,1 @@
+"""The worker client, in processes of its own against a real server."""

@@ -1,0 +1,1 @@
+"""The e-mail connector, against an SMTP server in its own process."""

@@ -1,0 +1,1 @@
+"""The S3 connector, against an S3-compatible server in its own process."""

@@ -1,0 +1,1 @@
+"""The SFTP connector, against an SFTP server in its own process."""

@@ -1,0 +1,1 @@
+"""What somebody who writes connectors relies on: declared inputs, the conformance kit, entry points, the list."""
