@@ -4,6 +4,8 @@ A claim is one conditional UPDATE that also raises `attempt`, the fence: whoever
 late. It does not lock the instance, for it touches nothing but a job that is due, and no step changes such a job
 other than by deleting it. A claim need not survive a crash (its lease lapses anyway), so on PostgreSQL it does not
 wait for the disk.
+
+Who claims one job is likely to go on with its instance, so on PostgreSQL the claim reads it along, in one statement.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ from processes.engine.process import Process
 from processes.models import FlowNodeInstance, Job, ProcessDefinition, ProcessInstance
 from processes.models.fields import DecimalDecoder, DecimalEncoder
 from processes.runtime import definitions, values
-from processes.runtime.transaction import Carried
+from processes.runtime.loader import JobRow, Loaded, take
+from processes.runtime.transaction import Carried, works_alone
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,8 @@ class ClaimedJob:
     """The same over all attempts of this job and after incidents, and of no other job in any database."""
     progress: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What earlier attempts kept by `checkpoint` or `postpone`; also those before an incident."""
+    kept: Loaded | None = field(default=None, repr=False, compare=False)
+    """The instance as it was when the job was claimed, for whoever ends the attempt."""
 
 
 def claim(types: Sequence[str], *, worker: str, limit: int = 1, lease: timedelta | None = None) -> list[ClaimedJob]:
@@ -95,6 +100,8 @@ def claim(types: Sequence[str], *, worker: str, limit: int = 1, lease: timedelta
 
 def claim_one(job_id: int, *, worker: str, lease: timedelta | None = None) -> ClaimedJob | None:
     """Claim that job; None where it is not due, taken, gone or suspended. Raises `Rejected` with ``value-invalid``."""
+    if connection.vendor == "postgresql" and not connection.in_atomic_block:
+        return _take(job_id, worker, lease)
     if connection.vendor == "sqlite" and not _is_due(job_id):
         return None  # messages that came to nothing do not stand in the queue for the one write lock
     return next(iter(_claim(f"id = %s AND {_DUE}", [job_id], worker, lease, due_last=True)), None)
@@ -203,10 +210,26 @@ def born_claimed(carried: Carried) -> ClaimedJob | None:
         return None
     job = loaded.instance.wait(EngineJob, claim.job)
     assert job is not None
+    maps = mappings(carried.process, loaded.instance.nodes[job.node].element)
+    row = JobRow(carried.claimed_id, claim.worker, claim.lease_until)
+    return _held(loaded, job, row, maps, carried.left(), {})
+
+
+def _held(
+    loaded: Loaded,
+    job: EngineJob,
+    row: JobRow,
+    maps: tuple[bool, bool],
+    kept: Loaded | None,
+    progress: Mapping[str, Any],
+) -> ClaimedJob:
+    """A job of an instance that is in memory, as its worker is told of it."""
     visit = loaded.instance.nodes[job.node]
-    inputs_only, mapped = mappings(carried.process, visit.element)
+    inputs_only, mapped = maps
+    seen = dict(visit.variables if inputs_only else loaded.instance.visible(job.node))
+    assert row.lease_until is not None
     return ClaimedJob(
-        id=carried.claimed_id,
+        id=row.id,
         instance_id=loaded.id,
         key=job.key,
         type=job.type,
@@ -214,15 +237,18 @@ def born_claimed(carried: Carried) -> ClaimedJob | None:
         process_id=loaded.process_id,
         definition_id=loaded.definition_id,
         business_key=loaded.business_key,
-        variables=dict(visit.variables if inputs_only else loaded.instance.visible(job.node)),
+        # What a connector makes of its inputs is not to happen to the instance.
+        variables=seen if kept is None else values.copied(seen),
         inputs_only=inputs_only,
         headers=dict(job.headers),
         mapped=mapped,
         attempt=job.attempt,
         retries=job.retries,
-        lease_until=claim.lease_until,
-        worker=claim.worker,
+        lease_until=row.lease_until,
+        worker=row.worker,
         idempotency_key=idempotency_key(loaded.id, job.key, loaded.started_at),
+        progress=progress,
+        kept=kept,
     )
 
 
@@ -247,6 +273,8 @@ UPDATE {_TABLE}
 SET state = '{JobState.CLAIMED.value}', attempt = attempt + 1, lease_until = %s, worker = %s, claimed_at = %s,
     parked = '', permitted = FALSE
 """
+# PostgreSQL takes this and what follows at once; the answer is that of the last.
+_HURRY = "SET LOCAL synchronous_commit TO OFF; "
 _TOLD = """
 RETURNING id, instance_id, "key", node, type, element_id, process_id, CAST(headers AS text), attempt, retries,
           CAST(due_at AS text), CAST(progress AS text)
@@ -294,13 +322,35 @@ def _claim(
     when = [moment(now)] * 2
     where = [*arguments, *when] if due_last else [*when, *arguments]
     joined = connection.in_atomic_block
-    # PostgreSQL takes both statements at once; the answer is that of the second.
-    hurry = "SET LOCAL synchronous_commit TO OFF;" if connection.vendor == "postgresql" and not joined else ""
+    hurry = _HURRY if connection.vendor == "postgresql" and not joined else ""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"{hurry} {_CLAIM} WHERE {condition} {_TOLD}", [moment(until), worker, moment(now), *where])
         rows = [_Row(*row) for row in cursor.fetchall()]
     rows.sort(key=lambda row: (datetime.fromisoformat(row.due_at), row.id))
     return _described(rows, worker, until)
+
+
+def _take(job_id: int, worker: str, lease: timedelta | None) -> ClaimedJob | None:
+    """As `_claim`, of one job, which is described from its instance."""
+    worker = values.text(worker, what="a worker name")
+    now = timezone.now()
+    until = now + _lease(lease)
+    moment = connection.ops.adapt_datetimefield_value
+    arguments = [moment(until), worker, moment(now), job_id, moment(now), moment(now)]
+    found = take(f"{_CLAIM} WHERE id = %s AND {_DUE}", arguments, before=_HURRY)
+    if found is None:
+        return None
+    row, loaded = _Row(*found[0]), found[1]
+    headers = _decode(row.headers)
+    job = None if loaded is None else loaded.instance.wait(EngineJob, row.key)
+    # An instance that migrated at this very moment was read as it was before.
+    if loaded is None or job is None or (job.type, job.headers) != (row.type, headers):
+        return next(iter(_described([row], worker, until)), None)
+    job.state, job.attempt, job.retries = JobState.CLAIMED, row.attempt, row.retries
+    held = JobRow(row.id, worker, until)
+    loaded.jobs[row.key] = held
+    kept = loaded if works_alone(loaded.instance) else None
+    return _held(loaded, job, held, _maps(loaded, row), kept, {} if row.progress is None else _decode(row.progress))
 
 
 def _described(rows: Sequence[_Row], worker: str, until: datetime) -> list[ClaimedJob]:
@@ -372,7 +422,7 @@ def _among(ids: Collection[int]) -> str:
     return f" IN ({', '.join(['%s'] * len(ids))})"
 
 
-def _maps(instance: _Instance, row: _Row) -> tuple[bool, bool]:
+def _maps(instance: _Instance | Loaded, row: _Row) -> tuple[bool, bool]:
     try:
         return mappings(definitions.process_by_key(instance.definition_id, instance.digest), row.element_id)
     except Exception:

@@ -163,6 +163,7 @@ def carry_out(
     journal: Mapping[str, Any] | None,
     then: Continuation | None = None,
     code: str = "",
+    kept: Loaded | None = None,
 ) -> Carried:
     """Carry out what is decided of a job, in its instance, which is looked up unless it is known."""
     if instance_id is None:
@@ -172,7 +173,7 @@ def carry_out(
         instance_id, worker = row
         if worker and not by.startswith("worker:"):
             by = f"worker:{worker} ({by})"
-    return transaction.carry_out(instance_id, decide, by=by, journal=journal, then=then, code=code)
+    return transaction.carry_out(instance_id, decide, by=by, journal=journal, then=then, code=code, kept=kept)
 
 
 def in_hand(loaded: Loaded, job_id: int, attempt: int) -> EngineJob:

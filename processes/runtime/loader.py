@@ -5,7 +5,9 @@ mean something else for every kind of part (see `_PARTS`). The same text runs on
 travel as text. If more than `WHOLE` parts are alive, nothing is kept of that and the engine fetches what it touches
 through `_Fetcher`, so a step among 10,000 parallel jobs costs what a step among ten costs.
 
-Nothing here writes. Only `transaction` may call it, for without the lock what is read here is hearsay.
+Only `transaction` may call `load`, for without the lock what is read here is hearsay. With one exception: who claims a
+job reads its instance with it, and goes on from there if nobody stepped meanwhile. The number of steps, which the
+recorder asks for, proves that, so hearsay is found out.
 """
 
 from __future__ import annotations
@@ -35,11 +37,14 @@ from processes.engine.parts import (
     Token,
     Wait,
 )
-from processes.engine.state import Instance, InstanceState
+from processes.engine.state import Changes, Instance, InstanceState
 from processes.models.fields import DecimalDecoder
 
 WHOLE = 200
 """An instance with more live parts than this is read piece by piece."""
+
+TAKEN_WITH = 50
+"""Who claims a job reads its instance along with it, if it has no more live parts than this."""
 
 _decode = DecimalDecoder().decode
 _table = {name: getattr(models, name)._meta.db_table for name in models.__all__}
@@ -81,6 +86,15 @@ class Loaded:
     fresh: bool = False
     """Whether the instance begins with this step."""
 
+    def renew(self, jobs: dict[int, JobRow]) -> None:
+        """As it would be loaded now, after a step that was recorded. Not for one that is read piece by piece."""
+        assert self.instance.reader is None
+        self.fresh = False
+        self.steps += 1
+        self.jobs = jobs
+        self.variables = {key: node.variables for key, node in self.instance.nodes.items()}
+        self.instance.changes = Changes()
+
     def job(self, pk: int) -> Job | None:
         """A live job by its primary key, None where it is gone."""
         for key, row in self.jobs.items():
@@ -102,28 +116,66 @@ def load(instance_id: int, *, whole: bool = False, wait: bool = True) -> Loaded 
     (on SQLite the transaction already holds the one write lock, and nobody else can).
     """
     with connection.cursor() as cursor:
-        cursor.execute(_INSTANCE + _lock(wait=wait), [instance_id])
+        cursor.execute(f"{_INSTANCE} WHERE i.id = %s {_lock(wait=wait)}", [instance_id])
         row = cursor.fetchone()
         if row is None:
             return None
-        pk, definition, digest, process, business_key, state, variables, last_key, steps, started_at, *rest = row
-        caller, call, correlation_key = rest
-        instance = Instance(id=str(pk))
-        instance.state = InstanceState(state)
-        instance.variables = _decode(variables)
-        instance.last_key = last_key
-        instance.archive = _Archive(pk)
-        instance.called = caller is not None
-        parent = None if caller is None else Parent(caller, call)
-        begun = _required(started_at)
-        loaded = Loaded(pk, definition, digest, process, business_key, begun, steps, instance, parent, correlation_key)
-        if instance.state.is_final:
+        loaded = _loaded(row)
+        if loaded.instance.state.is_final:
             return loaded
         cursor.execute(_LIVE if whole else f"{_LIVE} LIMIT {WHOLE + 1}", [instance_id] * len(_PARTS))
         rows = cursor.fetchall()
     if len(rows) > WHOLE and not whole:
-        instance.reader = _Fetcher(loaded)
+        loaded.instance.reader = _Fetcher(loaded)
         return loaded
+    _fill(loaded, rows)
+    return loaded
+
+
+Taken = tuple[int, int, int, int, str, str, str, str, int, int, str, str | None]
+"""A job that was claimed, as its row says: primary key, that of its instance, key, node, type, element, process,
+headers, attempt, retries, due time, progress. JSON and moments as text."""
+
+
+def take(claim: str, arguments: Sequence[Any], *, before: str = "") -> tuple[Taken, Loaded | None] | None:
+    """Have a job claimed by an UPDATE of its row, and read its instance in the same statement (PostgreSQL only); None
+    where no row was changed. Of an instance that is large, no more is told.
+
+    Nothing is locked, so what was read has to prove itself. `before` is sent ahead.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(before + _TAKE.format(claim=claim), arguments)
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    # Branches answer in their order.
+    (_, pk, last_key, definition, process, state, steps, _, started, digest, variables, business_key, rest) = rows[0]
+    first = (pk, definition, digest, process, business_key, state, variables, last_key, steps, started)
+    loaded = _loaded([*first, *_decode(rest)])
+    (_, job, key, node, type_, element, attempt, retries, due, _, headers, progress, _) = rows[1]
+    taken = (job, pk, key, node, type_, element, process, headers, attempt, retries, due, progress)
+    if len(rows) - 2 > TAKEN_WITH:
+        return taken, None
+    _fill(loaded, rows[2:])
+    return taken, loaded
+
+
+def _loaded(row: Sequence[Any]) -> Loaded:
+    pk, definition, digest, process, business_key, state, variables, last_key, steps, started_at, *rest = row
+    caller, call, correlation_key = rest
+    instance = Instance(id=str(pk))
+    instance.state = InstanceState(state)
+    instance.variables = _decode(variables)
+    instance.last_key = last_key
+    instance.archive = _Archive(pk)
+    instance.called = caller is not None
+    parent = None if caller is None else Parent(caller, call)
+    begun = _required(started_at)
+    return Loaded(pk, definition, digest, process, business_key, begun, steps, instance, parent, correlation_key)
+
+
+def _fill(loaded: Loaded, rows: Iterable[tuple[Any, ...]]) -> None:
+    instance = loaded.instance
     for part in _parts(loaded, rows):
         if isinstance(part, FlowNodeInstance):
             instance.nodes[part.key] = part
@@ -131,15 +183,12 @@ def load(instance_id: int, *, whole: bool = False, wait: bool = True) -> Loaded 
             instance.tokens[part.key] = part
         else:
             instance.waits[part.key] = part
-    return loaded
 
 
+_COLUMNS = """i.id, i.definition_id, d.digest, i.process_id, i.business_key, i.state, CAST(i.variables AS text),
+       i.last_key, i.steps, CAST(i.started_at AS text), i.parent_id, i.parent_call, i.correlation_key"""
 _INSTANCE = f"""
-SELECT i.id, i.definition_id, d.digest, i.process_id, i.business_key, i.state, CAST(i.variables AS text),
-       i.last_key, i.steps, CAST(i.started_at AS text), i.parent_id, i.parent_call, i.correlation_key
-FROM {_table["ProcessInstance"]} i JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id
-WHERE i.id = %s
-"""
+SELECT {_COLUMNS} FROM {_table["ProcessInstance"]} i JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id"""
 
 
 def _lock(*, wait: bool) -> str:
@@ -193,6 +242,22 @@ _PARTS = {
 _ALONE = {kind: sql.replace("ended_at IS NULL", "(ended_at IS NULL) IS TRUE") for kind, sql in _PARTS.items()}
 _LIVE = " UNION ALL ".join(_PARTS.values())
 _WAITS = (Job, Timer, MessageSubscription, SignalSubscription, Condition, Call, Compensation, Incident)
+
+# The same columns again, for the job that was claimed and for the instance. Parts are as they were before the claim.
+_TAKE = f"""
+WITH taken AS MATERIALIZED (
+    {{claim}} RETURNING id, instance_id, "key", node, type, element_id, attempt, retries, due_at, headers, progress
+)
+SELECT 'instance', i.id, i.last_key, i.definition_id, i.process_id, i.state, i.steps, 0, CAST(i.started_at AS text),
+       d.digest, CAST(i.variables AS text), i.business_key,
+       CAST(json_build_array(i.parent_id, i.parent_call, i.correlation_key) AS text)
+FROM taken JOIN {_table["ProcessInstance"]} i ON i.id = taken.instance_id
+     JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id
+UNION ALL
+SELECT 'taken', id, "key", node, type, element_id, attempt, retries, CAST(due_at AS text), NULL,
+       CAST(headers AS text), CAST(progress AS text), NULL FROM taken
+UNION ALL
+({_LIVE.replace("%s", "(SELECT instance_id FROM taken)")} LIMIT {TAKEN_WITH + 1})"""
 
 Part = FlowNodeInstance | Token | Wait
 

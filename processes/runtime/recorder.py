@@ -45,11 +45,9 @@ from processes.models.fields import DecimalEncoder
 from processes.runtime import broadcasts, values
 from processes.runtime.fingerprints import fingerprint
 from processes.runtime.gate import connection_of
-from processes.runtime.statements import Batch, Table
+from processes.runtime.statements import CHUNK, Batch, Table, Unchanged
 
 if TYPE_CHECKING:
-    from django.db.backends.utils import CursorWrapper
-
     from processes.engine.process import Process
     from processes.runtime.loader import Loaded
 
@@ -81,8 +79,9 @@ class Recorded:
     """Whether signals left for somebody."""
 
 
-class Forgotten(RuntimeError):
-    """The instance was changed by somebody else while it was locked by us: a lock was forgotten. A bug of ours."""
+class Overtaken(RuntimeError):
+    """Somebody else stepped since the instance was loaded; nothing was written. Where it was locked all the while, a
+    lock was forgotten: a bug of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,26 +103,32 @@ def record(
 ) -> Recorded:
     """Write what the facts changed. `process` is the one that runs after them, None where no node was entered."""
     with connection.cursor() as cursor:
-        pen = _Pen(cursor, loaded, told.at)
-        if process is not None and any(isinstance(fact, f.InstanceMigrated) for fact in facts):
-            pen.migrated(facts, process)
-        pen.nodes(process)
-        pen.removed({fact.incident for fact in facts if isinstance(fact, f.IncidentResolved)}, told.by)
-        pen.tokens_triggers_incidents(_codes(facts, told))
-        pen.what_changed()
-        pen.step(facts, told)
-        recorded = Recorded()
-        new = pen.jobs(_messages(facts), claim)
-        # Last, because only the last statement of a batch is answered.
-        pen.instance()
-        pen.batch.flush()
-        pen.new_jobs(new, recorded)
+        pen = _Pen(Batch(cursor), loaded, told.at)
+        try:
+            recorded = pen.parts(process, facts, told, claim)
+        except Unchanged as unchanged:
+            what = f"Expected instance {loaded.id} at step {loaded.steps} but somebody stepped"
+            raise Overtaken(what) from unchanged
         pen.suspension(facts)
-        pen.batch.flush()
         pen.thrown(recorded)
         pen.deliveries(recorded)
         pen.signals(recorded)
     return recorded
+
+
+def is_one_batch(loaded: Loaded, facts: Iterable[f.Fact]) -> bool:
+    """Whether all that the facts changed is sent at once, and so needs no transaction around it."""
+    changes = loaded.instance.changes
+    return not (
+        connection.vendor != "postgresql"
+        or changes.thrown
+        or changes.signals
+        or changes.calls
+        or (loaded.parent is not None and loaded.instance.state.is_final)
+        or len(changes.created) > CHUNK
+        or any(isinstance(part, Call) for part in changes.removed.values())
+        or any(isinstance(fact, f.InstanceSuspended | f.InstanceResumed | f.InstanceMigrated) for fact in facts)
+    )
 
 
 def _messages(facts: Iterable[f.Fact]) -> dict[int, str]:
@@ -187,9 +192,8 @@ NewJobs = tuple[list[Sequence[Any]], list[Job]]
 class _Pen:
     """Writes one step of one instance."""
 
-    def __init__(self, cursor: CursorWrapper, loaded: Loaded, at: datetime) -> None:
-        self.cursor = cursor
-        self.batch = Batch(cursor)
+    def __init__(self, batch: Batch, loaded: Loaded, at: datetime) -> None:
+        self.batch = batch
         self.loaded = loaded
         self.state = loaded.instance
         self.changes = loaded.instance.changes
@@ -201,6 +205,23 @@ class _Pen:
         """Where the instance went, if it migrated."""
         self.followed = False
         """Whether what it called is to follow, for it was suspended or resumed."""
+
+    def parts(self, process: Process | None, facts: Sequence[f.Fact], told: Told, claim: Claim | None) -> Recorded:
+        """The instance itself, its parts and its history, in one batch. Raises `Unchanged` where it was overtaken."""
+        recorded = Recorded()
+        if process is not None and any(isinstance(fact, f.InstanceMigrated) for fact in facts):
+            self.migrated(facts, process)
+        # Before the others, so that whoever is overtaken waits for its lock alone.
+        self.instance()
+        self.nodes(process)
+        self.removed({fact.incident for fact in facts if isinstance(fact, f.IncidentResolved)}, told.by)
+        self.tokens_triggers_incidents(_codes(facts, told))
+        self.what_changed()
+        self.step(facts, told)
+        # After the others, because only the last statement of a batch is answered.
+        self.new_jobs(self.jobs(_messages(facts), claim), recorded)
+        self.batch.flush()
+        return recorded
 
     def moment(self, value: datetime | None) -> Any:
         return connection.ops.adapt_datetimefield_value(value)
@@ -218,13 +239,10 @@ class _Pen:
         if self.moved is not None:
             columns |= {"definition_id": self.moved.definition, "process_id": self.moved.process}
         changes = ", ".join(f'"{column}" = %s' for column in columns)
-        self.batch.add(
+        self.batch.require(
             f"UPDATE {ProcessInstance._meta.db_table} SET {changes} WHERE id = %s AND steps = %s",
             [*columns.values(), self.loaded.id, self.loaded.steps],
         )
-        self.batch.flush()
-        if self.cursor.rowcount != 1:
-            raise Forgotten(f"Expected instance {self.loaded.id} at step {self.loaded.steps} but somebody stepped")
 
     def nodes(self, process: Process | None) -> None:
         new: list[Sequence[Any]] = []
@@ -400,7 +418,7 @@ class _Pen:
 
     def new_jobs(self, new: NewJobs, recorded: Recorded) -> None:
         rows, waiting = new
-        recorded.jobs = _JOBS.insert_returning(self.cursor, rows)
+        recorded.jobs = _JOBS.insert_returning(self.batch, rows)
         for job in waiting:
             row = self.loaded.jobs.get(job.key)
             pk = recorded.jobs[job.key] if row is None else row.id
@@ -411,6 +429,7 @@ class _Pen:
             for table in (_JOBS, _TIMERS):
                 sql = f"UPDATE {table.name} SET suspended = %s WHERE instance_id = %s"
                 self.batch.add(sql, [self.suspended, self.loaded.id])
+            self.batch.flush()
             self.followed = True
 
     def thrown(self, recorded: Recorded) -> None:

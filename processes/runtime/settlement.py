@@ -122,7 +122,8 @@ def settle(
         return command
 
     code = end.code if isinstance(end, Raised) else ""
-    carried = carry_out(job.id, decide, job.instance_id, by=by, journal=end.journal, then=then, code=code)
+    kept = job.kept if within is None else None  # what is done within needs the lock first
+    carried = carry_out(job.id, decide, job.instance_id, by=by, journal=end.journal, then=then, code=code, kept=kept)
     if isinstance(command, c.CompleteJob):
         return Settled("completed", born_claimed(carried))
     if isinstance(command, c.ThrowError):

@@ -6,17 +6,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.db import connection, models
+from django.db import DataError, connection, models
 
 if TYPE_CHECKING:
     from django.db.backends.utils import CursorWrapper
 
 CHUNK = 500
 """Rows or keys per statement: far below the limit of parameters of either database."""
+DIVISION_BY_ZERO = "22012"
+
+
+class Unchanged(RuntimeError):
+    """A statement that had to change a row found none to change."""
 
 
 class Batch:
     """Statements that are sent together where the database takes several at once: a round trip costs more than most.
+    Outside a transaction those that are sent together are one: all of them happen, or none.
 
     `flush` leaves the answer of the last one on the cursor.
     """
@@ -34,11 +40,27 @@ class Batch:
         self._statements.append(sql)
         self._arguments += arguments
 
+    def require(self, sql: str, arguments: Sequence[Any]) -> None:
+        """A statement that has to change one row; where it changes none, `Unchanged` is raised, now or by `flush`, and
+        what is sent with it does not happen."""
+        if self._together:
+            # The only means by which one of several statements can call off those that follow it.
+            self.add(f"WITH changed AS ({sql} RETURNING 1) SELECT 1 / count(*) FROM changed", arguments)
+            return
+        self.cursor.execute(sql, arguments)
+        if self.cursor.rowcount != 1:
+            raise Unchanged
+
     def flush(self) -> None:
         if self._statements:
             statements, arguments = "; ".join(self._statements), self._arguments
             self._statements, self._arguments = [], []
-            self.cursor.execute(statements, arguments)
+            try:
+                self.cursor.execute(statements, arguments)
+            except DataError as error:
+                if getattr(error.__cause__, "pgcode", "") == DIVISION_BY_ZERO:
+                    raise Unchanged from error
+                raise
 
 
 class Table:
@@ -55,13 +77,14 @@ class Table:
         for few in _chunks(rows):
             batch.add(self._insert + ", ".join([self._row] * len(few)), [value for row in few for value in row])
 
-    def insert_returning(self, cursor: CursorWrapper, rows: Sequence[Sequence[Any]]) -> dict[int, int]:
-        """Primary keys by key."""
+    def insert_returning(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> dict[int, int]:
+        """Primary keys by key. Sends what is in the batch along."""
         ids: dict[int, int] = {}
         for few in _chunks(rows):
             sql = self._insert + ", ".join([self._row] * len(few)) + ' RETURNING "key", id'
-            cursor.execute(sql, [value for row in few for value in row])
-            ids.update(cursor.fetchall())
+            batch.add(sql, [value for row in few for value in row])
+            batch.flush()
+            ids.update(batch.cursor.fetchall())
         return ids
 
     def delete(self, batch: Batch, instance: int, keys: Sequence[int]) -> None:

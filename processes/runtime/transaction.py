@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -30,7 +30,7 @@ from processes.engine.stepping import step
 from processes.models import Incident as IncidentRow
 from processes.models import ProcessDefinition, ProcessInstance
 from processes.runtime import definitions, dispatch, recorder, values
-from processes.runtime.loader import Loaded, Parent, load
+from processes.runtime.loader import JobRow, Loaded, Parent, load
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +62,15 @@ class Carried:
     claimed_id: int = 0
     """Primary key of the job that was born claimed."""
 
+    def left(self) -> Loaded | None:
+        """The instance as this step left it, where the worker that goes on may trust that: the step has been committed,
+        and nobody else is at work on another job of it."""
+        loaded, claim = self.loaded, self.claim
+        if claim is None or connection.in_atomic_block or not works_alone(loaded.instance):
+            return None
+        loaded.renew({claim.job: JobRow(self.claimed_id, claim.worker, claim.lease_until)})
+        return loaded
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -73,6 +82,11 @@ class Caller:
     depth: int
     call: int
     element: str
+
+
+def works_alone(instance: Instance) -> bool:
+    """Whether the one job of an instance is its only one. What it waits for besides seldom comes at that moment."""
+    return instance.reader is None and sum(isinstance(wait, Job) for wait in instance.waits.values()) == 1
 
 
 class Busy(Exception):
@@ -91,6 +105,7 @@ def carry_out(
     whole: bool = False,
     code: str = "",
     reason: str = "",
+    kept: Loaded | None = None,
 ) -> Carried:
     """Carry out one command on one instance, in one transaction that joins the caller's.
 
@@ -99,10 +114,20 @@ def carry_out(
     ``instance-ended``, and whatever the command may be refused for. `whole` reads every part of the instance first,
     for a command that has to look at all of them. `code` is that of the failure which is told, if it has one.
     `reason` is why, for the history; many commands bring their own.
+
+    `kept` is the instance as the caller, who holds its only job, left it or read it with its claim. If it is that
+    still, as the number of its steps proves when the step is recorded, nothing is locked or read before: there is no
+    way to lose a claimed job but by a step. It is used up.
     """
     request = _Request(instance_id, command, by, node, values.journal(journal), then, wait, whole, code, reason)
     for turn in range(1, TRIES + 1):
         try:
+            if kept is not None and not connection.in_atomic_block:
+                last, kept = kept, None
+                try:
+                    return request.carry_on(last)
+                except recorder.Overtaken:
+                    logger.debug("Instance %s was overtaken: it is read anew", instance_id)
             with transaction.atomic():
                 return request.carry_out()
         except (Rejected, Busy):
@@ -221,7 +246,18 @@ class _Request:
 
     def carry_out(self) -> Carried:
         at = timezone.now()
-        loaded = self.load()
+        return self.record(self.stepped(self.load(), at))
+
+    def carry_on(self, kept: Loaded) -> Carried:
+        """Raises `recorder.Overtaken`."""
+        carried = self.stepped(kept, timezone.now())
+        if recorder.is_one_batch(kept, carried.facts):
+            return self.record(carried)
+        with transaction.atomic():
+            return self.record(carried)
+
+    def stepped(self, loaded: Loaded, at: datetime) -> Carried:
+        """What the command leads to; nothing is written yet."""
         command = self.command(loaded, at) if callable(self.command) else self.command
         self.name = type(command).__name__
         if self.node is None:
@@ -231,19 +267,24 @@ class _Request:
         facts = step(process, loaded.instance, command, at)
         if isinstance(command, c.MigrateInstance):
             process = command.target
+        self.reason = _reason(command) or values.told(self.reason, 1000)
         claim = None if self.then is None else _claim_next(loaded.instance, self.then, at)
+        return Carried(loaded, process, facts, at, claim)
+
+    def record(self, carried: Carried) -> Carried:
         told = recorder.Told(
             command=self.name,
             by=self.by,
-            at=at,
+            at=carried.at,
             node=self.node,
             journal=self.journal,
             code=self.code,
-            reason=_reason(command) or values.told(self.reason, 1000),
+            reason=self.reason,
         )
-        recorded = recorder.record(loaded, process, facts, told, claim)
-        _wake(loaded, recorded)
-        return Carried(loaded, process, facts, at, claim, 0 if claim is None else recorded.jobs[claim.job])
+        claim = carried.claim
+        recorded = recorder.record(carried.loaded, carried.process, carried.facts, told, claim)
+        _wake(carried.loaded, recorded)
+        return carried if claim is None else replace(carried, claimed_id=recorded.jobs[claim.job])
 
     def load(self) -> Loaded:
         whole = self.whole or isinstance(self.command, c.CancelInstance | c.ModifyInstance)

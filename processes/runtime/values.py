@@ -62,6 +62,15 @@ def checked(variables: Any, *, what: str = "variables") -> dict[str, Any]:
         ) from None
 
 
+def copied(value: Any) -> Any:
+    """A copy of checked values, so that nothing in it is shared."""
+    if isinstance(value, dict):
+        return {name: copied(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [copied(member) for member in value]
+    return value
+
+
 def text(value: str, *, what: str, limit: int = 255) -> str:
     """A name or key as it is, where a column can keep it; raises `Rejected` with ``value-invalid``."""
     if not isinstance(value, str):

@@ -93,7 +93,7 @@ def test_a_forgotten_lock_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
         return loaded
 
     monkeypatch.setattr(runtime_transaction, "load", unlocked)
-    with pytest.raises(recorder.Forgotten):
+    with pytest.raises(recorder.Overtaken):
         instances.set_variables(instance.pk, {"x": 1})
     instance.refresh_from_db()
     assert (instance.steps, instance.variables) == (1, {})

@@ -6,6 +6,7 @@ like that of real workers; the large test has real worker processes and a real b
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 import time
@@ -164,6 +165,12 @@ def most_in(moments: list[float], window: float) -> int:
     return most
 
 
+def crowded() -> float:
+    """How many processes want each processor of this machine at the moment, at least one: whoever shares it with others
+    waits that much longer."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def check_recovery(service: Service, number: int, *, down: float, within: float, threads: int) -> None:
     """Down, until all wait; up again, until all are done."""
     what = "every job to be parked"
@@ -178,8 +185,8 @@ def check_recovery(service: Service, number: int, *, down: float, within: float,
     assert Gate.objects.get().opened > 1
     recovered = time.monotonic()
     service.up = True
-    eventually(service.served, within=5, what="the first success")
-    assert service.served()[0] - recovered <= 5
+    eventually(service.served, within=60, what="the first success")
+    assert service.served()[0] - recovered <= 5 * crowded()
     eventually(
         lambda: not ProcessInstance.objects.exclude(state="COMPLETED").exists(),
         within=number / RATE * 8 + 60,  # as long as a busy machine needs; what is limited is the load
