@@ -31,6 +31,7 @@
 | `ORCHESTRATOR_SHUTDOWN_SECONDS` | how long an embedded server, or a worker on SIGQUIT, waits for running jobs | 30 |
 | `ORCHESTRATOR_MAX_WAITING_CLAIMS` | long polls that one web process bears; each holds one of its threads | 12 |
 | `ORCHESTRATOR_FIELD_KEYS` | Fernet keys for secrets, comma-separated, the first encrypts; required unless `DEBUG` | |
+| `ORCHESTRATOR_PREPARED_STATEMENTS` | `0` behind a pooler that hands out connections by the transaction | true |
 | `ORCHESTRATOR_PRIVATE_ADDRESSES` | `allow` or `refuse` calls to loopback and private networks | `allow` with `DEBUG` |
 | `ORCHESTRATOR_METRICS_TOKEN` | bearer token for `/metrics`; `public`: nobody is asked; empty: users only | |
 | `LOG_LEVEL` | of the root logger | `INFO` |
@@ -322,6 +323,7 @@ ORCHESTRATOR = {
     "FIELD_KEYS": env.list("ORCHESTRATOR_FIELD_KEYS", default=[]),
     # Whether connectors may call loopback, link-local and private addresses where their connection does not say.
     "PRIVATE_ADDRESSES": env.str("ORCHESTRATOR_PRIVATE_ADDRESSES", default="allow" if DEBUG else "refuse"),
+    "PREPARED_STATEMENTS": env.bool("ORCHESTRATOR_PREPARED_STATEMENTS", default=True),
     "QUEUE_PREFIX": env.str("ORCHESTRATOR_QUEUE_PREFIX", default="jobs."),
 }
 

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connection
 
@@ -39,6 +39,10 @@ from processes.engine.parts import (
 )
 from processes.engine.state import Changes, Instance, InstanceState
 from processes.models.fields import DecimalDecoder
+from processes.runtime.statements import send
+
+if TYPE_CHECKING:
+    from django.db.backends.utils import CursorWrapper
 
 WHOLE = 200
 """An instance with more live parts than this is read piece by piece."""
@@ -83,13 +87,13 @@ class Loaded:
     """The variables of nodes as they were read; the engine replaces dicts, so another object means a change."""
     jobs: dict[int, JobRow] = field(default_factory=dict)
     """By key."""
-    fresh: bool = False
-    """Whether the instance begins with this step."""
+    fresh: models.ProcessInstance | None = None
+    """The row of an instance that begins with this step, and is not written yet."""
 
     def renew(self, jobs: dict[int, JobRow]) -> None:
         """As it would be loaded now, after a step that was recorded. Not for one that is read piece by piece."""
         assert self.instance.reader is None
-        self.fresh = False
+        self.fresh = None
         self.steps += 1
         self.jobs = jobs
         self.variables = {key: node.variables for key, node in self.instance.nodes.items()}
@@ -116,20 +120,27 @@ def load(instance_id: int, *, whole: bool = False, wait: bool = True) -> Loaded 
     (on SQLite the transaction already holds the one write lock, and nobody else can).
     """
     with connection.cursor() as cursor:
-        cursor.execute(f"{_INSTANCE} WHERE i.id = %s {_lock(wait=wait)}", [instance_id])
+        _ask(cursor, f"{_INSTANCE} WHERE i.id = %s {_lock(wait=wait)}", [instance_id])
         row = cursor.fetchone()
         if row is None:
             return None
         loaded = _loaded(row)
         if loaded.instance.state.is_final:
             return loaded
-        cursor.execute(_LIVE if whole else f"{_LIVE} LIMIT {WHOLE + 1}", [instance_id] * len(_PARTS))
+        _ask(cursor, _LIVE if whole else f"{_LIVE} LIMIT {WHOLE + 1}", [instance_id] * len(_PARTS))
         rows = cursor.fetchall()
     if len(rows) > WHOLE and not whole:
         loaded.instance.reader = _Fetcher(loaded)
         return loaded
     _fill(loaded, rows)
     return loaded
+
+
+def _ask(cursor: CursorWrapper, sql: str, arguments: Sequence[Any]) -> None:
+    if connection.vendor == "postgresql":
+        send(cursor, [(sql, arguments)])
+    else:
+        cursor.execute(sql, arguments)
 
 
 Taken = tuple[int, int, int, int, str, str, str, str, int, int, str, str | None]
@@ -144,7 +155,7 @@ def take(claim: str, arguments: Sequence[Any], *, before: str = "") -> tuple[Tak
     Nothing is locked, so what was read has to prove itself. `before` is sent ahead.
     """
     with connection.cursor() as cursor:
-        cursor.execute(before + _TAKE.format(claim=claim), arguments)
+        send(cursor, [(_TAKE.format(claim=claim), arguments)], first=before)
         rows = cursor.fetchall()
     if not rows:
         return None

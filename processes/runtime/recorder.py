@@ -45,7 +45,7 @@ from processes.models.fields import DecimalEncoder
 from processes.runtime import broadcasts, values
 from processes.runtime.fingerprints import fingerprint
 from processes.runtime.gate import connection_of
-from processes.runtime.statements import CHUNK, Batch, Table, Unchanged
+from processes.runtime.statements import CHUNK, Batch, Table, Unchanged, insert_row
 
 if TYPE_CHECKING:
     from processes.engine.process import Process
@@ -117,10 +117,11 @@ def record(
 
 
 def is_one_batch(loaded: Loaded, facts: Iterable[f.Fact]) -> bool:
-    """Whether all that the facts changed is sent at once, and so needs no transaction around it."""
+    """Whether all that the facts changed is sent at once, outside a transaction, and so needs none around it."""
     changes = loaded.instance.changes
     return not (
         connection.vendor != "postgresql"
+        or connection.in_atomic_block
         or changes.thrown
         or changes.signals
         or changes.calls
@@ -228,7 +229,8 @@ class _Pen:
 
     def instance(self) -> None:
         """The row of the instance, which also proves that nobody else stepped meanwhile."""
-        if self.loaded.fresh:
+        if self.loaded.fresh is not None:
+            self.loaded.id = insert_row(self.batch, self.loaded.fresh)
             return
         state = self.state
         columns: dict[str, Any] = {"steps": self.number, "last_key": state.last_key, "state": state.state.value}

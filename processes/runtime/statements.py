@@ -1,11 +1,16 @@
 """Statements by hand, for the two doors whose cost is the cost of a task: several in one round trip, many rows in one
-statement. Says nothing about what is written."""
+statement, and each planned once for a connection. Says nothing about what is written."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
+from django.conf import settings
 from django.db import DataError, connection, models
 
 if TYPE_CHECKING:
@@ -14,6 +19,13 @@ if TYPE_CHECKING:
 CHUNK = 500
 """Rows or keys per statement: far below the limit of parameters of either database."""
 DIVISION_BY_ZERO = "22012"
+
+OFTEN = 3
+"""A connection that is asked the same for this many times is likely to be asked again."""
+WIDEST = 250
+"""Parameters of a statement that is worth being remembered: those of many rows come in as many widths."""
+MOST_PREPARED = 200
+"""Statements that one connection remembers. Each costs its server some ten kilobytes."""
 
 
 class Unchanged(RuntimeError):
@@ -30,15 +42,13 @@ class Batch:
     def __init__(self, cursor: CursorWrapper) -> None:
         self.cursor = cursor
         self._together = connection.vendor == "postgresql"
-        self._statements: list[str] = []
-        self._arguments: list[Any] = []
+        self._statements: list[tuple[str, Sequence[Any]]] = []
 
     def add(self, sql: str, arguments: Sequence[Any]) -> None:
-        if not self._together:
+        if self._together:
+            self._statements.append((sql, arguments))
+        else:
             self.cursor.execute(sql, arguments)
-            return
-        self._statements.append(sql)
-        self._arguments += arguments
 
     def require(self, sql: str, arguments: Sequence[Any]) -> None:
         """A statement that has to change one row; where it changes none, `Unchanged` is raised, now or by `flush`, and
@@ -53,14 +63,62 @@ class Batch:
 
     def flush(self) -> None:
         if self._statements:
-            statements, arguments = "; ".join(self._statements), self._arguments
-            self._statements, self._arguments = [], []
+            statements, self._statements = self._statements, []
             try:
-                self.cursor.execute(statements, arguments)
+                send(self.cursor, statements)
             except DataError as error:
                 if getattr(error.__cause__, "pgcode", "") == DIVISION_BY_ZERO:
                     raise Unchanged from error
                 raise
+
+
+def send(cursor: CursorWrapper, statements: Sequence[tuple[str, Sequence[Any]]], *, first: str = "") -> None:
+    """Send statements to PostgreSQL at one go, `first` ahead of them. Those that this connection sends often are called
+    by the name under which it has prepared them: to plan them anew costs about what carrying them out does."""
+    known = _known() if settings.ORCHESTRATOR["PREPARED_STATEMENTS"] else None
+    texts = [sql if known is None else known.call(sql, len(arguments)) for sql, arguments in statements]
+    cursor.execute(first + "; ".join(texts), [value for _, arguments in statements for value in arguments])
+
+
+class Prepared:
+    """What one connection to PostgreSQL has prepared, by the text of the statement."""
+
+    def __init__(self) -> None:
+        self._calls: dict[str, str] = {}
+        self._seen: Counter[str] = Counter()
+
+    def call(self, sql: str, arguments: int) -> str:
+        """How to ask for that: by its name, if it has one; it is prepared when it has been asked for often."""
+        if (call := self._calls.get(sql)) is not None:
+            return call
+        if arguments > WIDEST or len(self._calls) >= MOST_PREPARED:
+            return sql
+        self._seen[sql] += 1
+        if self._seen[sql] < OFTEN:
+            if len(self._seen) > 10 * MOST_PREPARED:
+                self._seen.clear()
+            return sql
+        del self._seen[sql]
+        name = f"orchestrator_{len(self._calls)}"
+        numbers = count(1)
+        text = "".join(part if part != "%s" else f"${next(numbers)}" for part in _PLACEHOLDER.split(sql))
+        # By itself: one that stood among others would be forgotten where one before it fails.
+        with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+            cursor.execute(f"PREPARE {name} AS {text}")
+        called = self._calls[sql] = f"EXECUTE {name} ({', '.join(['%s'] * arguments)})"
+        return called
+
+
+_PLACEHOLDER = re.compile("(%s)")
+_prepared: WeakKeyDictionary[Any, Prepared] = WeakKeyDictionary()
+
+
+def _known() -> Prepared:
+    connection.ensure_connection()
+    raw = connection.connection
+    if raw not in _prepared:
+        _prepared[raw] = Prepared()
+    return _prepared[raw]
 
 
 class Table:
@@ -101,6 +159,25 @@ class Table:
         """Of the rows of these visits."""
         for few in _chunks(nodes):
             batch.add(f"UPDATE {self.name} SET element_id = %s WHERE {_ours(few, 'node')}", [element, instance, *few])
+
+
+def insert_row(batch: Batch, row: models.Model) -> int:
+    """Write a new row with what others refer to by its primary key, which is returned. It is written with them: where
+    statements are sent together, its number is drawn before."""
+    if connection.vendor != "postgresql":
+        row.save(force_insert=True)
+        return int(row.pk)
+    meta = type(row)._meta
+    send(batch.cursor, [("SELECT nextval(pg_get_serial_sequence(%s, %s))", (meta.db_table, meta.pk.column))])
+    row.pk = batch.cursor.fetchone()[0]
+    columns = {field.column: field for field in meta.concrete_fields}
+    table = _tables.setdefault(type(row), Table(type(row), " ".join(columns)))
+    table.insert(batch, [[field.get_db_prep_save(field.pre_save(row, True), connection) for field in columns.values()]])
+    row._state.adding, row._state.db = False, connection.alias
+    return int(row.pk)
+
+
+_tables: dict[type[models.Model], Table] = {}
 
 
 def _ours(keys: Sequence[int], by: str = "key") -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -201,14 +202,10 @@ def begin(
         parent = Parent(caller.id, caller.call)
         row.parent_id, row.parent_call, row.parent_element = caller.id, caller.call, caller.element
         row.root_id, row.depth = caller.root, caller.depth + 1
-    with transaction.atomic():
-        row.save(force_insert=True)
-        key, digest = definition.pk, definition.digest
-        process_id = definition.process_id
-        loaded = Loaded(
-            row.pk, key, digest, process_id, business_key, at, 0, state, parent, correlation_key, fresh=True
-        )
-        told = recorder.Told(command=type(command).__name__, by=values.told(by, 255), at=at, reason=_reason(command))
+    key, digest, process_id = definition.pk, definition.digest, definition.process_id
+    loaded = Loaded(0, key, digest, process_id, business_key, at, 0, state, parent, correlation_key, fresh=row)
+    told = recorder.Told(command=type(command).__name__, by=values.told(by, 255), at=at, reason=_reason(command))
+    with nullcontext() if recorder.is_one_batch(loaded, facts) else transaction.atomic():
         _wake(loaded, recorder.record(loaded, process, facts, told))
     return row
 
@@ -251,9 +248,7 @@ class _Request:
     def carry_on(self, kept: Loaded) -> Carried:
         """Raises `recorder.Overtaken`."""
         carried = self.stepped(kept, timezone.now())
-        if recorder.is_one_batch(kept, carried.facts):
-            return self.record(carried)
-        with transaction.atomic():
+        with nullcontext() if recorder.is_one_batch(kept, carried.facts) else transaction.atomic():
             return self.record(carried)
 
     def stepped(self, loaded: Loaded, at: datetime) -> Carried:
