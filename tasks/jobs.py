@@ -121,7 +121,8 @@ class ServiceTask(Task[..., Any]):
 
     def on_success(self, retval: dict[str, Any], task_id: str, args: Any, kwargs: Any) -> None:
         """The job is done, or ended in a business error that the model caught."""
-        logger.info("Job done: %s", _line(retval))
+        if logger.isEnabledFor(logging.INFO):
+            logger.info("Job done: %s", _line(retval))
 
     def on_retry(self, exc: Exception, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """The attempt failed, and there will be another; or it found nothing to be done yet."""

@@ -9,12 +9,14 @@ from typing import Any
 import simplejson
 from django.db import models
 
+_encoder = simplejson.JSONEncoder(use_decimal=True, allow_nan=False, separators=(",", ":"))
+
 
 class DecimalEncoder(json.JSONEncoder):
     """Writes `Decimal` as a JSON number, digit by digit."""
 
     def encode(self, o: Any) -> str:
-        return simplejson.dumps(o, use_decimal=True, allow_nan=False, separators=(",", ":"))
+        return str(_encoder.encode(o))
 
 
 class DecimalDecoder(json.JSONDecoder):

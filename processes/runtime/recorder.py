@@ -127,9 +127,13 @@ def is_one_batch(loaded: Loaded, facts: Iterable[f.Fact]) -> bool:
         or changes.calls
         or (loaded.parent is not None and loaded.instance.state.is_final)
         or len(changes.created) > CHUNK
-        or any(isinstance(part, Call) for part in changes.removed.values())
-        or any(isinstance(fact, f.InstanceSuspended | f.InstanceResumed | f.InstanceMigrated) for fact in facts)
+        or any(type(part) is Call for part in changes.removed.values())
+        or not _APART.isdisjoint(map(type, facts))
     )
+
+
+_APART = {f.InstanceSuspended, f.InstanceResumed, f.InstanceMigrated}
+"""What has more to be written than the instance itself, its parts and its history."""
 
 
 def _messages(facts: Iterable[f.Fact]) -> dict[int, str]:
@@ -199,6 +203,7 @@ class _Pen:
         self.state = loaded.instance
         self.changes = loaded.instance.changes
         self.at = at
+        self._adapted = connection.ops.adapt_datetimefield_value
         self.now = self.moment(at)
         self.suspended = self.state.state is InstanceState.SUSPENDED
         self.number = loaded.steps + 1
@@ -225,7 +230,7 @@ class _Pen:
         return recorded
 
     def moment(self, value: datetime | None) -> Any:
-        return connection.ops.adapt_datetimefield_value(value)
+        return self._adapted(value)
 
     def instance(self) -> None:
         """The row of the instance, which also proves that nobody else stepped meanwhile."""
