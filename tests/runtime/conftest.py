@@ -73,7 +73,7 @@ def together(*works: Callable[[], Any]) -> list[Any]:
 
 
 class Statements:
-    """SQL statements, without those that begin and end transactions; and how many commits."""
+    """What is sent, without what begins and ends transactions; and how many transactions are committed."""
 
     BOUNDS = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
 
@@ -84,10 +84,15 @@ class Statements:
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if not sql.lstrip().upper().startswith(self.BOUNDS):
             self.texts.append(" ".join(sql.split()))
+            self.commits += not connection.in_atomic_block
         return execute(sql, params, many, context)
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def single(self) -> int:
+        """Statements, where several that are sent at one go are several."""
+        return sum(1 + text.rstrip("; ").count("; ") for text in self.texts)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from processes.engine import facts as f
 from processes.engine.parts import Job, JobState
 from processes.engine.process import Process
 from processes.runtime import claims, definitions, transaction
-from processes.runtime.loader import load
+from processes.runtime.loader import Loaded, load
 from tests.engine.checked import Player, picture
 
 
@@ -33,10 +33,17 @@ class Stored(Player):
             self.replayed = self.instance
             self._read()
         else:
-            facts = transaction.carry_out(self.pk, command, by="test").facts
+            carried = transaction.carry_out(self.pk, command, by="test")
+            facts = carried.facts
             for fact in facts:
                 self._replay(fact)
-            self._read()
+            read = self._read()
+            if carried.loaded.instance.reader is None:
+                # Who goes on with what a step left in memory goes on with what is in the rows.
+                carried.loaded.renew({})
+                assert picture(carried.loaded.instance)[:-1] == picture(self.instance)[:-1]
+                assert carried.loaded.variables == read.variables
+                assert carried.loaded.steps == read.steps
         assert picture(self.instance)[:-1] == picture(self.replayed)[:-1], "the rows say what the facts say"
         self.check(at)
         return facts
@@ -62,8 +69,9 @@ class Stored(Player):
         element = above.instance.nodes[above.instance.waits[call].node].element
         return transaction.Caller(row.pk, row.root_id or row.pk, row.depth, call, element)
 
-    def _read(self) -> None:
+    def _read(self) -> Loaded:
         with database.atomic():
             loaded = load(self.pk, whole=True)
         assert loaded is not None
         self.instance = loaded.instance
+        return loaded
