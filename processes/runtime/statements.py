@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -170,14 +171,15 @@ def insert_row(batch: Batch, row: models.Model) -> int:
     meta = type(row)._meta
     send(batch.cursor, [("SELECT nextval(pg_get_serial_sequence(%s, %s))", (meta.db_table, meta.pk.column))])
     row.pk = batch.cursor.fetchone()[0]
-    columns = {field.column: field for field in meta.concrete_fields}
-    table = _tables.setdefault(type(row), Table(type(row), " ".join(columns)))
-    table.insert(batch, [[field.get_db_prep_save(field.pre_save(row, True), connection) for field in columns.values()]])
+    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in meta.concrete_fields]
+    _whole(type(row)).insert(batch, [values])
     row._state.adding, row._state.db = False, connection.alias
     return int(row.pk)
 
 
-_tables: dict[type[models.Model], Table] = {}
+@cache
+def _whole(model: type[models.Model]) -> Table:
+    return Table(model, " ".join(str(field.column) for field in model._meta.concrete_fields))
 
 
 def _ours(keys: Sequence[int], by: str = "key") -> str:
