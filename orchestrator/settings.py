@@ -20,6 +20,7 @@
 | `ORCHESTRATOR_HINT_SECONDS` | after how long a due job is announced again | 30 |
 | `ORCHESTRATOR_MESSAGE_TTL_SECONDS` | how long a message is buffered unless it says so | 3600 |
 | `ORCHESTRATOR_JOB_LIMIT_SECONDS` | how long a worker may hold one job in all | 3600 |
+| `ORCHESTRATOR_MAX_QUEUE_AGE` | seconds that the oldest due job may wait before new work is refused; 0: any time | 0 |
 | `ORCHESTRATOR_DOCUMENT_BYTES` | size of the largest document that is stored | 25000000 |
 | `ORCHESTRATOR_COMPLETING_SQL` | whether models may write into this database with `transaction` completing | false |
 | `ORCHESTRATOR_SQLITE_FILES` | whether models may name any SQLite file, without a connection | false |
@@ -308,6 +309,9 @@ ORCHESTRATOR = {
     "HINT_AGAIN": timedelta(seconds=env.float("ORCHESTRATOR_HINT_SECONDS", default=30)),
     "MESSAGE_TTL": timedelta(seconds=env.float("ORCHESTRATOR_MESSAGE_TTL_SECONDS", default=3600)),
     "JOB_LIMIT": timedelta(seconds=env.float("ORCHESTRATOR_JOB_LIMIT_SECONDS", default=3600)),
+    # Beyond it new work is refused. Off, because refusing is a contract with callers: what is due is kept however long
+    # it waits, many let a night's work pile up on purpose, and only callers know when a result is too late for them.
+    "MAX_QUEUE_AGE": timedelta(seconds=env.float("ORCHESTRATOR_MAX_QUEUE_AGE", default=0)),
     # What workers consume beside jobs: queues and streams of replies, as `url#queue`; the queues of inbound bindings.
     "REPLIES": env.list("ORCHESTRATOR_REPLIES", default=[]),
     "INBOUND": env.bool("ORCHESTRATOR_INBOUND", default=False),

@@ -74,7 +74,11 @@ class CeleryDispatcher:
 
     def announces(self) -> Sequence[str]:
         """The types that have a connector; none while the broker cannot be reached."""
-        return (*registry().types, *self._remote()) if self._reachable() else ()
+        return self.serves() if self._reachable() else ()
+
+    def serves(self) -> Sequence[str]:
+        """The types that have a connector, here or in Celery apps elsewhere."""
+        return (*registry().types, *self._remote())
 
     def _remote(self) -> dict[str, str]:
         """Job types that Celery apps elsewhere serve, and their queues. Nobody else reads a broker in memory."""
