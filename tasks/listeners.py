@@ -1,8 +1,9 @@
 """Consumes a queue of RabbitMQ or a stream of Redis: one thread, one connection, from `start` to `stop`.
 
 A message is acknowledged when its effect is committed. A broker that goes away is tried again and again; a database
-that goes away is waited for with the message in hand, and so is a time when new work is let in. What nobody can read is parked: in the queue or stream of the
-same name with ``.dead`` behind it, with the reason, and never met again.
+that goes away is waited for with the message in hand, and so is a better moment where new work is refused. What nobody
+can read is parked: in the queue or stream of the same name with ``.dead`` behind it, with the reason, and never met
+again.
 """
 
 from __future__ import annotations

@@ -90,7 +90,9 @@ class Rows(Collector):
         """Refusals are no row, for refusing must cost nothing: each process tells its own."""
         found = pressure.look()
         age, limit = found.age.total_seconds(), (found.limit or timedelta()).total_seconds()
-        yield gauge("queue_age_seconds", "For how long the oldest job that connectors serve has been due.", [], [(age,)])
+        yield gauge(
+            "queue_age_seconds", "For how long the oldest job that connectors serve has been due.", [], [(age,)]
+        )
         yield gauge("queue_age_limit_seconds", "Beyond it new work is refused; 0: never.", [], [(limit,)])
         yield gauge("overloaded", "Whether new work is refused.", [], [(int(found.is_high),)])
         refused = CounterMetricFamily(

@@ -56,8 +56,8 @@ def start(
     """Start an instance, or begin one `before` these elements instead of its start event. With a `start_key`, however
     often and by however many at once, one per process is started. With `force`, whatever waits already.
 
-    Raises `Overloaded`, and `Rejected`: ``variables-invalid``, ``value-invalid``, ``definition-suspended``, ``definition-not-found``,
-    ``no-none-start``, and for elements as `modifications.modify`.
+    Raises `Overloaded`, and `Rejected`: ``variables-invalid``, ``value-invalid``, ``definition-suspended``,
+    ``definition-not-found``, ``no-none-start``, and for elements as `modifications.modify`.
     """
     given = values.checked(variables)
     command = StartInstanceAt(given, tuple(map(StartBefore, before))) if before else StartInstance(given)

@@ -113,14 +113,17 @@ def refusals() -> int:
 def _first(types: tuple[str, ...] | None) -> Job | None:
     """The job of these types that is or will be due first, None: of any type.
 
-    Read is the first entry of `job_due` for each type. Along the moments of all types it would wade through every job that
-    lies before the first of ours: user tasks wait for weeks, and there may be a million. PostgreSQL likes that way if it
-    sees that there is one type only, hence a range of one."""
+    Read is the first entry of `job_due` for each type. Along the moments of all types it would wade through every job
+    that lies before the first of ours: user tasks wait for weeks, and there may be a million. PostgreSQL likes that way
+    where it sees that there is one type only, hence a range of one.
+    """
     due = Job.objects.filter(state=JobState.DUE.value, suspended=False, parked="")
     if types is not None:
         if not types:
             return None
-        firsts = [due.filter(type__gte=type, type__lte=type).order_by("type", "due_at").values("pk")[:1] for type in types]
+        firsts = [
+            due.filter(type__gte=type, type__lte=type).order_by("type", "due_at").values("pk")[:1] for type in types
+        ]
         due = Job.objects.filter(reduce(or_, [Q(pk=Subquery(first)) for first in firsts]))
     return due.order_by("due_at").only("due_at", "type").first()
 
