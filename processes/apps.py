@@ -16,9 +16,9 @@ class ProcessesConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Messages and subscriptions look for each other after every commit from now on, and calls are delivered.
-        # And the system check for the keys of secrets is registered.
-        from processes.runtime import calls, groups, messages, secrets  # noqa: F401
+        # Messages and subscriptions look for each other after every commit from now on, calls and signals are
+        # delivered. And the system check for the keys of secrets is registered.
+        from processes.runtime import calls, groups, messages, secrets, signals  # noqa: F401
 
         # After those of Django's own apps, which make the permissions.
         post_migrate.connect(groups.ensure, sender=self, dispatch_uid="processes.groups")

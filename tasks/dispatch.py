@@ -64,7 +64,7 @@ class CeleryDispatcher:
         """Announce jobs. Never raises for the broker's sake, and never takes long for it."""
         served, remote = registry(), self._remote()
         # Types without a connector wait for external workers, who ask for themselves.
-        due = [job for job in jobs if served.get(job.type) is not None or job.type in remote]
+        due = [job for job in jobs if job.type in served or job.type in remote]
         if not due or not self._reachable() or not self._lock.acquire(timeout=ANSWER_SECONDS):
             return due
         try:
