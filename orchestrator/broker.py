@@ -65,7 +65,7 @@ def _on_rabbitmq() -> bool:
 
 def route(name: str, *args: Any, **kwargs: Any) -> dict[str, str] | None:
     """Celery's question which queue a task goes to. Tasks that are no job types go where Celery sends them."""
-    return {"queue": queue_name(name)} if registry().get(name) is not None else None
+    return {"queue": queue_name(name)} if name in registry() else None
 
 
 class JobQueues(Queues):

@@ -12,6 +12,8 @@ from typing import Any
 from celery import Celery, bootsteps, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "orchestrator.settings")
+# Celery would run all of Django's checks, and drop what they find: they load every page, and a worker serves none.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 
 class Orchestrator(Celery):
@@ -61,10 +63,10 @@ class Replying(bootsteps.StartStopStep):
     def start(self, parent: Any) -> None:
         from django.conf import settings
 
-        from tasks.replies import Consumers
-
         addresses, inbound = settings.ORCHESTRATOR["REPLIES"], settings.ORCHESTRATOR["INBOUND"]
         if addresses or inbound:
+            from tasks.replies import Consumers
+
             self.consumers = Consumers(addresses, inbound=inbound)
             self.consumers.start()
 

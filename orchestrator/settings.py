@@ -20,6 +20,7 @@
 | `ORCHESTRATOR_HINT_SECONDS` | after how long a due job is announced again | 30 |
 | `ORCHESTRATOR_MESSAGE_TTL_SECONDS` | how long a message is buffered unless it says so | 3600 |
 | `ORCHESTRATOR_JOB_LIMIT_SECONDS` | how long a worker may hold one job in all | 3600 |
+| `ORCHESTRATOR_MAX_QUEUE_AGE` | seconds that the oldest due job may wait before new work is refused; 0: any time | 0 |
 | `ORCHESTRATOR_DOCUMENT_BYTES` | size of the largest document that is stored | 25000000 |
 | `ORCHESTRATOR_COMPLETING_SQL` | whether models may write into this database with `transaction` completing | false |
 | `ORCHESTRATOR_SQLITE_FILES` | whether models may name any SQLite file, without a connection | false |
@@ -309,6 +310,9 @@ ORCHESTRATOR = {
     "HINT_AGAIN": timedelta(seconds=env.float("ORCHESTRATOR_HINT_SECONDS", default=30)),
     "MESSAGE_TTL": timedelta(seconds=env.float("ORCHESTRATOR_MESSAGE_TTL_SECONDS", default=3600)),
     "JOB_LIMIT": timedelta(seconds=env.float("ORCHESTRATOR_JOB_LIMIT_SECONDS", default=3600)),
+    # Beyond it new work is refused. Off, because refusing is a contract with callers: what is due is kept however long
+    # it waits, many let a night's work pile up on purpose, and only callers know when a result is too late for them.
+    "MAX_QUEUE_AGE": timedelta(seconds=env.float("ORCHESTRATOR_MAX_QUEUE_AGE", default=0)),
     # What workers consume beside jobs: queues and streams of replies, as `url#queue`; the queues of inbound bindings.
     "REPLIES": env.list("ORCHESTRATOR_REPLIES", default=[]),
     "INBOUND": env.bool("ORCHESTRATOR_INBOUND", default=False),
@@ -331,8 +335,19 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "filters": {
+        "broken": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: getattr(record, "status_code", None) != 503,
+        }
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
     # One line for each attempt is enough, and `tasks.jobs` writes it with the names that matter.
-    "loggers": {"celery.worker.strategy": {"level": "WARNING"}, "celery.app.trace": {"level": "WARNING"}},
+    "loggers": {
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        # 503 is said on purpose, and to many at once: what is behind it is logged where it is found, and once.
+        "django.request": {"filters": ["broken"]},
+    },
 }

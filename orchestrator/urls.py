@@ -6,6 +6,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from processes.api.health import Healthz, Readyz
 from processes.api.metrics import Metrics
 
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", Healthz.as_view(), name="healthz"),
     path("readyz", Readyz.as_view(), name="readyz"),

@@ -64,7 +64,7 @@ class CeleryDispatcher:
         """Announce jobs. Never raises for the broker's sake, and never takes long for it."""
         served, remote = registry(), self._remote()
         # Types without a connector wait for external workers, who ask for themselves.
-        due = [job for job in jobs if served.get(job.type) is not None or job.type in remote]
+        due = [job for job in jobs if job.type in served or job.type in remote]
         if not due or not self._reachable() or not self._lock.acquire(timeout=ANSWER_SECONDS):
             return due
         try:
@@ -74,7 +74,11 @@ class CeleryDispatcher:
 
     def announces(self) -> Sequence[str]:
         """The types that have a connector; none while the broker cannot be reached."""
-        return (*registry().types, *self._remote()) if self._reachable() else ()
+        return self.serves() if self._reachable() else ()
+
+    def serves(self) -> Sequence[str]:
+        """The types that have a connector, here or in Celery apps elsewhere."""
+        return (*registry().types, *self._remote())
 
     def _remote(self) -> dict[str, str]:
         """Job types that Celery apps elsewhere serve, and their queues. Nobody else reads a broker in memory."""

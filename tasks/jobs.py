@@ -21,7 +21,6 @@ from django.conf import settings
 
 from tasks.connectors.django_call import DjangoConnector
 from tasks.connectors.shell import ShellConnector
-from tasks.connectors.sql import SqlConnector
 from tasks.registry import Registry, RegistryError
 from tasks.worker import Done, perform
 
@@ -35,9 +34,8 @@ def registry() -> Registry:
     configured = (
         ShellConnector.from_lines(given["SHELL_COMMANDS"]),
         DjangoConnector(given["DJANGO_CALLABLES"]),
-        SqlConnector(sqlite_files=given["SQLITE_FILES"]),
     )
-    loaded = Registry.load(given["CONNECTORS"], configured)
+    loaded = Registry.load(given["CONNECTORS"], configured, {"sql": {"sqlite_files": given["SQLITE_FILES"]}})
     if both := sorted(set(loaded.types) & set(given["REMOTE_TYPES"])):
         raise RegistryError(
             f"Expected job type {both[0]!r} to be served here or elsewhere, but found a connector, "

@@ -1,8 +1,9 @@
 """Consumes a queue of RabbitMQ or a stream of Redis: one thread, one connection, from `start` to `stop`.
 
 A message is acknowledged when its effect is committed. A broker that goes away is tried again and again; a database
-that goes away is waited for with the message in hand. What nobody can read is parked: in the queue or stream of the
-same name with ``.dead`` behind it, with the reason, and never met again.
+that goes away is waited for with the message in hand, and so is a better moment where new work is refused. What nobody
+can read is parked: in the queue or stream of the same name with ``.dead`` behind it, with the reason, and never met
+again.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ os.register_at_fork(before=handling.acquire, after_in_parent=handling.release, a
 
 class Unreadable(Exception):
     """Nobody can do anything with this message, now or later. The text says why."""
+
+
+class NotNow(Exception):
+    """This message can be taken over later as it is. The text says why not now."""
 
 
 Handle = Callable[[Incoming], None]
@@ -130,8 +135,8 @@ class Listener:
             connection.close()
 
     def _handled(self, incoming: Incoming, meanwhile: Callable[[], Any]) -> str:
-        """Why a message is to be parked; empty once its effect is committed. Waits for a database that is away, and
-        keeps the broker company `meanwhile`, which raises when that is lost too."""
+        """Why a message is to be parked; empty once its effect is committed. Waits for a database that is away, or for
+        a better moment, and keeps the broker company `meanwhile`, which raises when that is lost too."""
         pause, bugs = 0.2, 0
         while True:
             try:
@@ -145,6 +150,9 @@ class Listener:
                 return ""
             except Unreadable as unreadable:
                 return str(unreadable)
+            except NotNow as told:
+                # The broker keeps the others meanwhile: it is where they can wait.
+                logger.debug("A message on %s has to wait: %s", self.address, told)
             except (OperationalError, InterfaceError) as problem:
                 logger.warning("A message on %s cannot be taken over yet: %s", self.address, problem)
                 connection.close()

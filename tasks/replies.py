@@ -20,13 +20,14 @@ from django.db import connection
 
 from processes.runtime import Rejected, inbound, replies, secrets
 from processes.runtime.inbound import Source
+from processes.runtime.pressure import Overloaded
 from processes.runtime.settlement import Outcome, Raised, Responded
 from tasks.briefing import secrets_of
 from tasks.concealment import Concealment
 from tasks.connectors.base import JobError
 from tasks.connectors.message_address import parse_broker
 from tasks.connectors.message_reply import Incoming, read_body, read_reply
-from tasks.listeners import Address, Handle, Listener, Unreadable, handling
+from tasks.listeners import Address, Handle, Listener, NotNow, Unreadable, handling
 from tasks.outcomes import concealed
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def _secrets(correlation_id: str) -> Concealment:
 
 
 def take_inbound(source: Source) -> Handle:
-    """Publishes what arrives for a binding. Raises `Unreadable`."""
+    """Publishes what arrives for a binding. Raises `Unreadable`, and `NotNow` for what has to wait."""
 
     def handle(incoming: Incoming) -> None:
         binding = inbound.by_id(source.binding_id)
@@ -78,6 +79,8 @@ def take_inbound(source: Source) -> Handle:
         try:
             body = read_body(incoming.body, incoming.content_type)
             new = inbound.take(binding, body=body, headers=headers, message_id=message_id)
+        except Overloaded as told:
+            raise NotNow(str(told)) from None
         except (ValueError, Rejected) as problem:
             raise Unreadable(str(problem)) from None
         logger.info("Inbound %s: message %.80s %s", source.name, message_id, "taken" if new else "came again")

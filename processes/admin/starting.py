@@ -13,7 +13,7 @@ from processes.admin.base import ask, who
 from processes.admin.forms import StartForm
 from processes.admin.heat import element_names
 from processes.models import ProcessDefinition
-from processes.runtime import definitions, instances
+from processes.runtime import definitions, instances, pressure
 
 
 def start_view(request: HttpRequest, definition: ProcessDefinition, context: dict[str, Any]) -> HttpResponseBase:
@@ -38,6 +38,8 @@ def start_view(request: HttpRequest, definition: ProcessDefinition, context: dic
             if not request.user.has_perm("processes.view_processinstance"):
                 return redirect("admin:processes_processdefinition_change", definition.pk)
             return redirect("admin:processes_processinstance_change", started.instance.pk)
+    if given is None and pressure.is_high():
+        messages.warning(request, f"{pressure.look()}. New work is refused until they are done.")
     shown = {"title": f"Start {definition}", "definition": definition, "form": form}
     return TemplateResponse(request, "processes/start.html", {**context, **shown})
 

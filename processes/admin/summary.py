@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.http import HttpRequest
@@ -11,7 +12,7 @@ from processes.admin import shown
 from processes.admin.base import COUNTED, count_up_to
 from processes.admin.places import listed
 from processes.models import Incident, Job, ProcessInstance
-from processes.runtime import recovery, workers
+from processes.runtime import pressure, recovery, workers
 
 MOST_TROUBLES = 8
 
@@ -31,7 +32,7 @@ def tiles(request: HttpRequest) -> list[Tile]:
     """What this user may see of it."""
     sections = [
         ("processes.view_processinstance", [_running, _suspended, _with_incidents]),
-        ("processes.view_job", [_due, _claimed]),
+        ("processes.view_job", [_due, *_pressed(), _claimed]),
         ("processes.view_worker", [_alive]),
     ]
     return [tile() for permission, of in sections if request.user.has_perm(permission) for tile in of]
@@ -95,6 +96,23 @@ def _due() -> Tile:
     oldest = due.order_by("due_at").values_list("due_at", flat=True).first()
     note = f"oldest {shown.since(oldest)}" if oldest else "nothing waits"
     return Tile("due jobs", _text(count_up_to(due, COUNTED + 1)), listed("job", due="now"), note)
+
+
+def _pressed() -> list[Callable[[], Tile]]:
+    """Where there is a limit, how far from it we are."""
+    return [_pressure] if pressure.limit() else []
+
+
+def _pressure() -> Tile:
+    found = pressure.look()
+    allowed = shown.length(found.limit) if found.limit else ""
+    note = f"limit {allowed}: new work is refused" if found.is_high else f"new work is refused beyond {allowed}"
+    mood = "bad" if found.is_high else "good"
+    return Tile("age of the queue", shown.length(found.age) if found.type else "0 s", _oldest(found.type), note, mood)
+
+
+def _oldest(type: str) -> str:
+    return listed("job", type=type, due="now", parked__exact="") if type else listed("job", due="now")
 
 
 def _claimed() -> Tile:

@@ -59,7 +59,8 @@ class Conditions(Door):
         summary="Evaluate the conditions that begin processes",
         description=(
             "An instance begins, with these variables, at every conditional start event of the latest versions whose "
-            "condition is true of them: all of them, or none. Who asks again begins them again."
+            "condition is true of them: all of them, or none. Who asks again begins them again. 503 with code "
+            "`overloaded` while due jobs wait for too long."
         ),
         request=EvaluateConditions,
         responses={200: OpenApiResponse(ConditionsReport, description="Evaluated."), **problems(404, 409, 422)},

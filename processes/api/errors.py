@@ -29,6 +29,7 @@ from rest_framework.views import APIView, set_rollback
 from processes.api.parsing import too_large
 from processes.api.rendering import dumps
 from processes.runtime import ModelInvalid, Problem, Rejected
+from processes.runtime.pressure import Overloaded
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ REJECTED = {
     "document-invalid": HTTPStatus.UNPROCESSABLE_ENTITY,
     "document-too-large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "decision-failed": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "overloaded": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """Status of a rejected command by its code; `status_of` knows the rule for the others."""
 
@@ -103,7 +105,8 @@ def exception_handler(error: Exception, context: dict[str, Any]) -> HttpResponse
     request: Request | None = context.get("request")
     path = request.path if request is not None else None
     if isinstance(error, Rejected):
-        return problem(status_of(error.code), error.code, str(error), instance=path)
+        headers = {"Retry-After": f"{error.retry_in.total_seconds():.0f}"} if isinstance(error, Overloaded) else {}
+        return problem(status_of(error.code), error.code, str(error), instance=path, headers=headers)
     if isinstance(error, ModelInvalid):
         return _model_invalid(error, path)
     if isinstance(error, Http404):

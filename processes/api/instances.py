@@ -85,6 +85,11 @@ class Instances(Rows):
 
     @extend_schema(
         summary="Start a process instance",
+        description=(
+            "503 with `Retry-After` and code `overloaded` while due jobs wait for longer than the installation allows "
+            "(ORCHESTRATOR_MAX_QUEUE_AGE): nothing was begun, and the same request may be sent again. With a "
+            "`start_key`, what was started before is answered all the same."
+        ),
         parameters=[KEY],
         request=Start,
         responses={

@@ -97,7 +97,8 @@ class Messages(Rows):
         description=(
             "It reaches at most one instance of every process that waits for its name and key, now or before it "
             "expires; or it starts one, where a start event of the process has its name and no instance started with "
-            "its key is alive. `correlations` are those that it reached or started already."
+            "its key is alive. `correlations` are those that it reached or started already. One that would do nothing "
+            "but start an instance is 503 with code `overloaded` while due jobs wait for too long."
         ),
         request=Publication,
         responses={

@@ -10,6 +10,7 @@ or whoever sends ``Authorization: Bearer`` with ORCHESTRATOR_METRICS_TOKEN. Set 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from drf_spectacular.utils import extend_schema
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from rest_framework.permissions import BasePermission
@@ -32,7 +33,7 @@ from processes.api.rendering import Fixed
 from processes.models import Incident, Job, Message, ProcessInstance, Timer
 from processes.models.instances import FINAL
 from processes.models.waits import JobState  # type: ignore[attr-defined]
-from processes.runtime import workers
+from processes.runtime import pressure, workers
 
 ALIVE = timedelta(seconds=60)
 
@@ -40,7 +41,7 @@ ALIVE = timedelta(seconds=60)
 class Rows(Collector):
     """Asks the database at every scrape."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         now = timezone.now()
         yield gauge(
             "process_instances",
@@ -83,6 +84,22 @@ class Rows(Collector):
             [(Message.objects.filter(expires_at__gt=now).count(),)],
         )
         yield gauge("workers_alive", "Workers seen in the last minute.", [], [(workers.alive(ALIVE).count(),)])
+        yield from self._pressure()
+
+    def _pressure(self) -> Iterator[Metric]:
+        """Refusals are no row, for refusing must cost nothing: each process tells its own."""
+        found = pressure.look()
+        age, limit = found.age.total_seconds(), (found.limit or timedelta()).total_seconds()
+        yield gauge(
+            "queue_age_seconds", "For how long the oldest job that connectors serve has been due.", [], [(age,)]
+        )
+        yield gauge("queue_age_limit_seconds", "Beyond it new work is refused; 0: never.", [], [(limit,)])
+        yield gauge("overloaded", "Whether new work is refused.", [], [(int(found.is_high),)])
+        refused = CounterMetricFamily(
+            "orchestrator_refused", "What this process refused to begin since it was started.", labels=["process"]
+        )
+        refused.add_metric([str(os.getpid())], pressure.refusals())
+        yield refused
 
     def _ages(self, now: datetime) -> Iterator[tuple[str, float]]:
         due = Job.objects.filter(state=JobState.DUE.value, suspended=False, due_at__lte=now)

@@ -40,7 +40,8 @@ class Signals(Door):
         summary="Broadcast a signal",
         description=(
             "Everything that waits for a signal of this name now gets it, in every instance. It is not buffered: who "
-            "begins to wait later does not get it. A suspended instance gets it when it is resumed."
+            "begins to wait later does not get it. A suspended instance gets it when it is resumed. One that would do "
+            "nothing but begin instances is 503 with code `overloaded` while due jobs wait for too long."
         ),
         request=Broadcast,
         responses={201: OpenApiResponse(Thrown, description="Thrown."), **problems(409, 422)},

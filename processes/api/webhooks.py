@@ -26,6 +26,7 @@ from processes.api.rendering import Fixed, JSONRenderer
 from processes.api.schema import problems
 from processes.models import InboundBinding
 from processes.runtime import Rejected, inbound
+from processes.runtime.pressure import Overloaded
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,8 @@ class Webhook(APIView):
         description=(
             "For the systems of others. The binding under this path says how a request proves who sent it (an "
             "HMAC-SHA256 signature of the body, or a bearer token), and which message is published with it. An event "
-            "that was posted before is accepted and dropped."
+            "that was posted before is accepted and dropped. One that would begin an instance is 503 with "
+            "`Retry-After` and code `overloaded` while due jobs wait for too long: post it again."
         ),
         auth=OPEN,
         parameters=[
@@ -99,6 +101,8 @@ class Webhook(APIView):
                 query=_query(raw),
                 message_id=self._message_id(binding, body, headers),
             )
+        except Overloaded:
+            raise  # nothing is wrong with the event
         except Rejected as rejected:
             log.warning("Webhook %s refused an event: %s", binding.name, rejected)
             detail = "The event cannot become a message of this webhook; its owner finds the reason in the log."

@@ -12,6 +12,7 @@ import getpass
 from typing import Any
 
 import simplejson
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, ProgrammingError
 
@@ -24,6 +25,9 @@ class Door(BaseCommand):
     """A thin command: arguments in, one verb of the runtime, an answer out."""
 
     requires_migrations_checks = False
+    # What may be wrong with what a verb works on, and not with pages: those are checked by whoever serves them, and
+    # loading them all takes longer than most verbs.
+    requires_system_checks = [Tags.models, Tags.security]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", dest="as_json", help="answer in JSON, for machines")

@@ -18,7 +18,7 @@ Every verb joins the caller's ``transaction.atomic()``: business rows and proces
     past waterfall                                              instances as they were; what time was spent with
     documents                                                   binary results, stored and handed out
     starts occurrences                                          what begins instances beside callers
-    claims                                                      jobs are taken and held
+    claims pressure                                             jobs are taken and held; whether more may begin
     corrections                                                 variables are corrected
     transaction                                                 the one place where an instance changes
     definitions loader recorder dispatch                        parse, read, write, announce

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from processes.engine.event_definition import StartKind
 from processes.models import Signal, SignalDelivery, SignalSubscription, StartSubscription
@@ -25,9 +26,7 @@ def spread(
     `own` is the instance that throws, and the highest key that it had given out by then: what it began to wait for
     afterwards, though in the same step, is too late.
     """
-    starts = StartSubscription.objects.filter(kind=StartKind.SIGNAL.value, name=name, definition__suspended=False)
-    starts = starts.order_by("process_id", "id")
-    begun = list(starts.values_list("definition_id", "element_id"))
+    begun = list(_starts(name).order_by("process_id", "id").values_list("definition_id", "element_id"))
     if not begun and not SignalSubscription.objects.filter(name=name).exists():
         return 0
     signal = Signal.objects.create(name=name, variables=dict(variables), thrown_at=at, thrown_by=by)
@@ -40,6 +39,15 @@ def spread(
     if not reached:
         signal.delete()
     return reached
+
+
+def only_begins(name: str) -> bool:
+    """Whether a signal would begin processes and reach nobody who waits."""
+    return _starts(name).exists() and not SignalSubscription.objects.filter(name=name).exists()
+
+
+def _starts(name: str) -> QuerySet[StartSubscription]:
+    return StartSubscription.objects.filter(kind=StartKind.SIGNAL.value, name=name, definition__suspended=False)
 
 
 _DELIVER = f"""

@@ -39,6 +39,9 @@ class Dispatcher(Protocol):
     def announces(self) -> Sequence[str] | None:
         """Job types that there is any use in announcing now, None: all."""
 
+    def serves(self) -> Sequence[str] | None:
+        """Job types whose workers hear announcements, whether or not they can be made now, None: all."""
+
 
 def wake(jobs: Sequence[DueJob]) -> None:
     """Announce jobs once the running transaction has committed; never, if it rolls back."""
@@ -49,6 +52,12 @@ def wake(jobs: Sequence[DueJob]) -> None:
 def announces() -> Sequence[str] | None:
     """Job types that there is any use in announcing now, None: all."""
     return _dispatcher(settings.ORCHESTRATOR["DISPATCHER"]).announces()
+
+
+def serves() -> tuple[str, ...] | None:
+    """Job types whose workers hear announcements, None: all. Others wait for external workers, or for people."""
+    found = _dispatcher(settings.ORCHESTRATOR["DISPATCHER"]).serves()
+    return None if found is None else tuple(found)
 
 
 def _announce(jobs: Sequence[DueJob]) -> None:

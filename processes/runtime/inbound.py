@@ -80,7 +80,8 @@ def take(
     what the transport says, or else a digest of the content, where the binding has no expression for it.
 
     Raises `Rejected` with ``value-invalid`` or ``variables-invalid`` where the expressions, evaluated over this, give
-    nothing that can be published. The reason may quote what arrived.
+    nothing that can be published: the reason may quote what arrived. And `Overloaded` as `messages.publish`: then it
+    may arrive again.
     """
     seen: dict[str, Any] = {"body": body, "headers": dict(headers)}
     if binding.kind == InboundBinding.Kind.WEBHOOK:

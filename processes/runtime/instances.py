@@ -22,7 +22,7 @@ from processes.engine.commands import (
 from processes.engine.errors import Rejected
 from processes.engine.parts import JobState
 from processes.models import Job, MessageSubscription, ProcessDefinition, ProcessInstance, SignalDelivery
-from processes.runtime import corrections, dispatch, transaction, values
+from processes.runtime import corrections, dispatch, pressure, transaction, values
 
 WOKEN = 500
 """Jobs that are announced when an instance is resumed; the sweep announces the rest."""
@@ -50,13 +50,14 @@ def start(
     business_key: str = "",
     start_key: str | None = None,
     before: Sequence[str] = (),
+    force: bool = False,
     by: str = "",
 ) -> Started:
     """Start an instance, or begin one `before` these elements instead of its start event. With a `start_key`, however
-    often and by however many at once, one per process is started.
+    often and by however many at once, one per process is started. With `force`, whatever waits already.
 
-    Raises `Rejected`: ``variables-invalid``, ``value-invalid``, ``definition-suspended``, ``definition-not-found``,
-    ``no-none-start``, and for elements as `modifications.modify`.
+    Raises `Overloaded`, and `Rejected`: ``variables-invalid``, ``value-invalid``, ``definition-suspended``,
+    ``definition-not-found``, ``no-none-start``, and for elements as `modifications.modify`.
     """
     given = values.checked(variables)
     command = StartInstanceAt(given, tuple(map(StartBefore, before))) if before else StartInstance(given)
@@ -65,6 +66,8 @@ def start(
         start_key = values.text(start_key, what="a start key")
         if first := _started_with(definition.process_id, start_key):
             return Started(first, False)
+    if not force:
+        pressure.let_in()
     try:
         row = transaction.begin(definition, command, by=by, business_key=business_key, start_key=start_key)
     except IntegrityError:

@@ -37,7 +37,7 @@ from processes.models import (
     StartOccurrence,
     StartSubscription,
 )
-from processes.runtime import definitions, starts, transaction, values
+from processes.runtime import definitions, pressure, starts, transaction, values
 from processes.runtime.transaction import Meeting
 
 if TYPE_CHECKING:
@@ -76,8 +76,10 @@ def publish(
     """Publish a message: it correlates at once with who waits for it, and stays buffered for `ttl` for who will.
 
     With a `ttl` of zero it is for those who wait now, and nobody else. Messages with the same name, correlation key
-    and `message_id` are one message, for as long as it is buffered. Raises `Rejected`: ``variables-invalid``,
-    ``value-invalid``.
+    and `message_id` are one message, for as long as it is buffered.
+
+    Raises `Rejected`: ``variables-invalid``, ``value-invalid``; and `Overloaded` where it is new and would do nothing
+    but begin an instance.
     """
     if not name:
         raise Rejected("value-invalid", "Expected a message name but found none")
@@ -100,6 +102,8 @@ def publish(
         published_by=values.told(by, 255),
         expires_at=expires_at,
     )
+    if pressure.is_high() and _only_begins(message):
+        raise pressure.refused()
     for _ in range(TURNS):
         try:
             with database.atomic():
@@ -110,15 +114,30 @@ def publish(
         except IntegrityError:
             if message.message_id is None:
                 raise
-            same = Message.objects.filter(
-                name=message.name, correlation_key=message.correlation_key, message_id=message.message_id
-            )
+            same = _same(message)
             first = same.first()
             if first is not None and first.expires_at > now:
                 return Published(first, False)
             # It is over, and only waits to be deleted.
             same.filter(expires_at__lte=now).delete()
     raise RuntimeError(f"Expected message {message.message_id} to be new or known within {TURNS} turns")
+
+
+def _same(message: Message) -> Any:
+    """Those with the same id under the same name and key: one at most."""
+    return Message.objects.filter(
+        name=message.name, correlation_key=message.correlation_key, message_id=message.message_id
+    )
+
+
+def _only_begins(message: Message) -> bool:
+    """Whether a message would begin an instance, is not one that is buffered already, and no instance waits for it."""
+    if not _starts(message.name).exists():
+        return False
+    if message.message_id is not None and _same(message).filter(expires_at__gt=message.published_at).exists():
+        return False
+    waiting = MessageSubscription.objects.filter(name=message.name, correlation_key=message.correlation_key)
+    return not waiting.exists()
 
 
 def match(limit: int = 100) -> int:

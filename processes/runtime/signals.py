@@ -23,7 +23,7 @@ from processes.engine.errors import Rejected
 from processes.engine.event_definition import StartKind
 from processes.engine.state import InstanceState
 from processes.models import Signal, SignalDelivery
-from processes.runtime import broadcasts, occurrences, starts, transaction, values
+from processes.runtime import broadcasts, occurrences, pressure, starts, transaction, values
 
 if TYPE_CHECKING:
     from processes.runtime.loader import Loaded
@@ -46,11 +46,14 @@ class Broadcast:
 def broadcast(name: str, variables: Mapping[str, Any] | None = None, *, by: str = "") -> Broadcast:
     """Throw a signal: everything that waits for it now gets it. Joins the caller's transaction.
 
-    Raises `Rejected`: ``variables-invalid``, ``value-invalid``.
+    Raises `Rejected`: ``variables-invalid``, ``value-invalid``; and `Overloaded` where it would do nothing but begin
+    instances.
     """
     if not name:
         raise Rejected("value-invalid", "Expected a signal name but found none")
     name, given = values.text(name, what="a signal name"), values.checked(variables)
+    if pressure.is_high() and broadcasts.only_begins(name):
+        raise pressure.refused()
     with database.atomic():
         left = broadcasts.spread(name, given, at=timezone.now(), by=values.told(by, 255))
         if left:

@@ -21,7 +21,7 @@ from processes.engine.commands import StartInstance
 from processes.engine.errors import ProcessFault, Rejected
 from processes.engine.event_definition import Start, StartKind
 from processes.models import Message, MessageCorrelation, ProcessDefinition, ProcessInstance, StartSubscription
-from processes.runtime import definitions, occurrences, transaction, values
+from processes.runtime import definitions, occurrences, pressure, transaction, values
 
 logger = logging.getLogger(__name__)
 
@@ -175,8 +175,8 @@ def evaluate_conditions(
     every process, or of one. All of them or none; asking again begins them again. A condition that cannot be evaluated
     begins nothing, and keeps the others from nothing.
 
-    Raises `Rejected`: ``variables-invalid``, ``value-invalid``, ``definition-not-found``, and ``definition-suspended``
-    where it is the one; among all, suspended ones are left out.
+    Raises `Overloaded`, and `Rejected`: ``variables-invalid``, ``value-invalid``, ``definition-not-found``, and
+    ``definition-suspended`` where it is the one; among all, suspended ones are left out.
     """
     given = values.checked(variables)
     business_key = values.text(business_key, what="a business key")
@@ -185,6 +185,7 @@ def evaluate_conditions(
         rows = rows.filter(process_id=definitions.find(process_id).process_id)
     else:
         rows = rows.filter(definition__suspended=False)
+    pressure.let_in()
     started: list[ProcessInstance] = []
     unknown: list[Unknown] = []
     with database.atomic():

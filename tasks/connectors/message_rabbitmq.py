@@ -127,8 +127,11 @@ class _End:
         self._shelf = shelf
 
     def __del__(self) -> None:
-        with suppress(Exception):
+        # Spelt out: at the end of the process this module's names may be gone, and `suppress` among them.
+        try:  # noqa: SIM105
             self._shelf.close()
+        except Exception:  # noqa: BLE001
+            pass
 
 
 class RabbitMQ:

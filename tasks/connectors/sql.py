@@ -55,7 +55,7 @@ from tasks.connectors import sql_call, sql_errors, sql_text
 from tasks.connectors.base import Job, JobError, Response
 from tasks.connectors.outbound import AddressRefused
 from tasks.connectors.redaction import Redactor
-from tasks.connectors.sql_engines import engines, transaction
+from tasks.connectors.sql_engines import engines, told, transaction
 from tasks.connectors.sql_inputs import INPUTS
 from tasks.connectors.sql_request import JDBC, Request, read
 from tasks.connectors.sql_text import Statement
@@ -130,7 +130,7 @@ class SqlConnector:
         except AddressRefused:
             raise
         except Exception as problem:  # noqa: BLE001 - drivers refuse values in their own ways; a chain would show them
-            raise sql_errors.told(problem, redactor, journal) from None
+            raise told(problem, redactor, journal) from None
         answer: dict[str, Any] = {key: body[key] for key in ("affected", "count", "modifiedRows") if key in body}
         return Response(body, {**journal, **answer, "seconds": round(time.monotonic() - begun, 3)})
 

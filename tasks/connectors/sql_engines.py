@@ -14,15 +14,16 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url
 from sqlalchemy.pool import NullPool
 
-from tasks.connectors import exact_json, outbound
+from tasks.connectors import exact_json, outbound, sql_errors
 from tasks.connectors.base import JobError
 from tasks.connectors.inputs import invalid
+from tasks.connectors.redaction import Redactor
 from tasks.connectors.sql_guard import guard
 
 POOL = 4
@@ -35,6 +36,17 @@ GRACE = 1.0
 
 DRIVERS = {"postgres": "postgresql+psycopg2", "postgresql": "postgresql+psycopg2"}
 DRIVERS |= {"mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
+
+
+def told(problem: BaseException, redactor: Redactor, journal: Mapping[str, Any]) -> JobError:
+    """`sql_errors.told` of what a driver raised, out of what SQLAlchemy made of it."""
+    if isinstance(problem, exc.TimeoutError):
+        return JobError("No connection to the database was free in time", code="53300", journal=journal)
+    if isinstance(problem, exc.StatementError) and not isinstance(problem, exc.DBAPIError):
+        problem = problem.orig or problem
+    invalidated = isinstance(problem, exc.DBAPIError) and problem.connection_invalidated
+    original = problem.orig if isinstance(problem, exc.DBAPIError) and problem.orig is not None else problem
+    return sql_errors.told(original, redactor, journal, invalidated=invalidated)
 
 
 class Engines:

@@ -1,7 +1,8 @@
 """What went wrong in a database, in one language: SQLSTATE, as PostgreSQL speaks it.
 
 A model that routes on ``23505`` (a key that exists) works on every database: MariaDB's numbers and SQLite's names are
-translated. Appendix A of the PostgreSQL manual lists the codes, "Error Codes" of the MariaDB manual the numbers.
+translated. It knows the drivers' own exceptions; what SQLAlchemy wraps around them is opened by `sql_engines.told`.
+Appendix A of the PostgreSQL manual lists the codes, "Error Codes" of the MariaDB manual the numbers.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-
-from sqlalchemy import exc
 
 from tasks.connectors.base import JobError
 from tasks.connectors.redaction import Redactor
@@ -85,17 +84,16 @@ _CONNECTING = (
 _KEY = re.compile(r"for key '([^']+)'|CONSTRAINT `([^`]+)`|constraint failed: ([\w.]+)")
 
 
-def told(problem: BaseException, redactor: Redactor, journal: Mapping[str, Any]) -> JobError:
+def told(
+    problem: BaseException, redactor: Redactor, journal: Mapping[str, Any], *, invalidated: bool = False
+) -> JobError:
     """A `JobError` with the SQLSTATE as its code; `details` has `sqlstate`, and where known `constraint`, `table`,
-    `column`, `errno`. Neither has the values of the statement, or the credentials of the destination."""
-    if isinstance(problem, exc.TimeoutError):
-        return JobError("No connection to the database was free in time", code="53300", journal=journal)
-    if isinstance(problem, exc.StatementError) and not isinstance(problem, exc.DBAPIError):
-        problem = problem.orig or problem
-    invalidated = isinstance(problem, exc.DBAPIError) and problem.connection_invalidated
-    original = problem.orig if isinstance(problem, exc.DBAPIError) and problem.orig is not None else problem
-    code, message, details = _read(original, invalidated)
-    text = redactor.text(message.strip() or type(original).__name__)[:MOST_TOLD]
+    `column`, `errno`. Neither has the values of the statement, or the credentials of the destination.
+
+    `problem` is what a driver raised, `invalidated` whether its connection broke of it.
+    """
+    code, message, details = _read(problem, invalidated)
+    text = redactor.text(message.strip() or type(problem).__name__)[:MOST_TOLD]
     return JobError(
         f"The database refused ({code}): {text}",
         retryable=may_help(code),

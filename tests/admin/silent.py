@@ -13,3 +13,6 @@ class Silent:
 
     def announces(self) -> Sequence[str]:
         return ()
+
+    def serves(self) -> None:
+        """Workers there may be, of any type."""

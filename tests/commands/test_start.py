@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db.models import F
 
 from processes.models import Job, ProcessDefinition, ProcessInstance
-from processes.runtime import instances, jobs
+from processes.runtime import instances, jobs, pressure
 from tests.commands.conftest import Ran, deploy
 from tests.drawing import Drawing
 
@@ -97,3 +102,37 @@ def test_variables_that_cannot_be_kept_are_rejected(run: Run, order: ProcessDefi
     ran = run("start_process", "order", "--variables", '{"a": "\\u0000"}', "--json")
     assert ran.code == 1
     assert ran.json["error"]["code"] == "value-invalid"
+
+
+# -- where due jobs wait for too long ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def limited(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.ORCHESTRATOR = {**settings.ORCHESTRATOR, "MAX_QUEUE_AGE": timedelta(seconds=30)}
+    monkeypatch.setattr(pressure, "_watch", pressure._Watch())
+    monkeypatch.setattr(pressure, "LOOK_EVERY", 0.0)
+
+
+def _age() -> None:
+    Job.objects.update(due_at=F("due_at") - timedelta(minutes=1))
+
+
+def test_refused_unless_forced(run: Run, order: ProcessDefinition, limited: None) -> None:
+    run("start_process", "order")
+    _age()
+    ran = run("start_process", "order", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (1, "overloaded")
+    assert "Expected due jobs to wait for at most 30 s but one of type 'charge-card' has waited for 60 s" in ran.err
+    assert "--force starts all the same" in ran.err
+    assert ProcessInstance.objects.count() == 1
+    assert run("start_process", "order", "--force").code == 0
+
+
+def test_refused_half_way(run: Run, order: ProcessDefinition, limited: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third start finds that the first job has waited for too long: what was begun by then is told."""
+    monkeypatch.setattr(pressure, "is_high", lambda: ProcessInstance.objects.count() == 2)
+    ran = run("start_process", "order", "--count", "5", "--wait", "5")
+    first, second = ProcessInstance.objects.order_by("pk").values_list("pk", flat=True)
+    assert ran.code == 1
+    assert f"2 of 5 were started: {first} to {second}." in ran.err

@@ -31,6 +31,9 @@ class Recording:
     def announces(self) -> Any:
         return Recording.only
 
+    def serves(self) -> Any:
+        return Recording.only
+
 
 @pytest.fixture(autouse=True)
 def announced(settings: Any) -> list[dispatch.DueJob]:

@@ -101,6 +101,9 @@ class Announced:
             self.jobs.put(job.id)
         return ()
 
+    def serves(self) -> None:
+        """All there are."""
+
     def announces(self) -> None:
         return None
 

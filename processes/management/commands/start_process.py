@@ -13,6 +13,7 @@ from processes.management.progress import progress
 from processes.models import ProcessInstance
 from processes.models.instances import FINAL
 from processes.runtime import definitions, instances
+from processes.runtime.pressure import Overloaded
 
 WAIT = 60.0
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -38,6 +39,9 @@ class Command(Door):
         parser.add_argument("--key", metavar="IDEMPOTENCY", help="a second start with this key finds the first")
         parser.add_argument("--count", type=positive, default=1, metavar="N", help="how many instances to start")
         parser.add_argument(
+            "--force", action="store_true", help="start even while due jobs wait for longer than the settings allow"
+        )
+        parser.add_argument(
             "--wait", type=seconds, nargs="?", const=WAIT, metavar="SECONDS", help=f"how long at most ({WAIT:.0f})"
         )
 
@@ -50,6 +54,7 @@ class Command(Door):
         business_key: str,
         key: str | None,
         count: int,
+        force: bool,
         wait: float | None,
         as_json: bool,
         **options: Any,
@@ -60,9 +65,12 @@ class Command(Door):
         started: list[tuple[int, bool]] = []
         with progress("Starting", count, beside_output=wait is None) as advance:
             for _ in range(count):
-                one = instances.start(
-                    definition, variables=variables, business_key=business_key, start_key=key, by=by()
-                )
+                try:
+                    one = instances.start(
+                        definition, variables=variables, business_key=business_key, start_key=key, force=force, by=by()
+                    )
+                except Overloaded as told:
+                    raise _interrupted(told, [pk for pk, _ in started], count) from None
                 started.append((one.instance.pk, one.created))
                 advance(1)
                 if wait is None:
@@ -110,6 +118,12 @@ _SAID = {
     "incident": "needs an operator",
     "running": "is still running",
 }
+
+
+def _interrupted(told: Overloaded, started: list[int], count: int) -> Overloaded:
+    """The same, and what was started until then: with --wait nobody else tells."""
+    done = f" {len(started)} of {count} were started: {started[0]} to {started[-1]}." if started else ""
+    return Overloaded(f"{told}{done} --force starts all the same.", told.retry_in)
 
 
 def _outcome(pk: int, until: float) -> dict[str, Any]:

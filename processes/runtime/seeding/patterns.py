@@ -82,7 +82,7 @@ def _deploy(id: str, name: str, tasks: list[tuple[str, str]]) -> ProcessDefiniti
 
 def _started(definition: ProcessDefinition, *turns: Callable[[int], None]) -> int:
     variables = {"customer": "C-17", "amount": Decimal("129.90"), "items": [{"sku": "A-1", "quantity": 2}]}
-    pk = instances.start(definition, variables=variables, business_key="seed", by=BY).instance.pk
+    pk = instances.start(definition, variables=variables, business_key="seed", force=True, by=BY).instance.pk
     for turn in turns:
         turn(pk)
     return int(pk)
