@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_POST
 
 from processes.admin import shown
-from processes.admin.base import OPERATE, ReadOnlyAdmin, ask_and_say, demand, who
+from processes.admin.base import OPERATE, ReadOnlyAdmin, ask_and_say, demand, reason_of, who
 from processes.admin.recover import recover_view, words
 from processes.models import Batch, BatchItem
 from processes.models.batches import ITEM_STATES
@@ -144,7 +144,7 @@ class BatchAdmin(ReadOnlyAdmin):
             if batch is not None and not may_resume(request, batch):
                 raise PermissionDenied(f"Expected the permission to {batch.kind.lower()} one, to have many go on")
         verb, said = VERBS[word]
-        ask_and_say(request, lambda: verb(pk, by=who(request)), f"Batch {pk} was {said}.")
+        ask_and_say(request, lambda: verb(pk, by=who(request), reason=reason_of(request)), f"Batch {pk} was {said}.")
         if not self.has_view_permission(request):
             return redirect("admin:index")
         return redirect("admin:processes_batch_change", pk)

@@ -22,7 +22,6 @@ from processes.api.instance_shapes import (
     InstanceDetail,
     InstanceRow,
     Pick,
-    Reason,
     Scope,
     ScopeVariables,
     Start,
@@ -31,7 +30,7 @@ from processes.api.instance_shapes import (
 from processes.api.rendering import Fixed
 from processes.api.rows import ID, Rows
 from processes.api.schema import problems
-from processes.api.shapes import choices_of
+from processes.api.shapes import Reason, choices_of
 from processes.models import FlowNodeInstance, Incident, ProcessDefinition, ProcessInstance
 from processes.runtime import definitions, drawings, instances
 
@@ -193,7 +192,7 @@ class Instances(Rows):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        instances.cancel(int(pk), reason=self.ask(Reason).get("reason", ""), by=self.by)
+        instances.cancel(int(pk), reason=self.why(), by=self.by)
         return Response(self._shown(pk))
 
     @extend_schema(
@@ -220,7 +219,7 @@ class Instances(Rows):
     )
     @action(detail=True, methods=["post"])
     def suspend(self, request: Request, pk: str) -> Response:
-        instances.suspend(int(pk), reason=self.ask(Reason).get("reason", ""), by=self.by)
+        instances.suspend(int(pk), reason=self.why(), by=self.by)
         return Response(self._shown(pk))
 
     @extend_schema(
@@ -231,5 +230,5 @@ class Instances(Rows):
     )
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str) -> Response:
-        instances.resume(int(pk), reason=self.ask(Reason).get("reason", ""), by=self.by)
+        instances.resume(int(pk), reason=self.why(), by=self.by)
         return Response(self._shown(pk))
