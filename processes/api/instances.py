@@ -27,6 +27,7 @@ from processes.api.instance_shapes import (
     Start,
     VariablesPatch,
 )
+from processes.api.pagination import NewestStarted
 from processes.api.rendering import Fixed
 from processes.api.rows import ID, Rows
 from processes.api.schema import problems
@@ -63,7 +64,10 @@ KEY = OpenApiParameter(
 
 @extend_schema(tags=["process-instances"])
 @extend_schema_view(
-    list=extend_schema(summary="List process instances", description="Newest first."),
+    list=extend_schema(
+        summary="List process instances",
+        description="Newest first; with `started_before` by when they started.",
+    ),
     retrieve=extend_schema(
         summary="Show a process instance", description="And where it stands.", responses={200: InstanceDetail}
     ),
@@ -77,6 +81,7 @@ class Instances(Rows):
     )
     serializer_class = InstanceRow
     filterset_class = InstanceFilters
+    pagination_class = NewestStarted
     word = "instance"
 
     def get_serializer_class(self) -> type[InstanceRow]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -301,3 +301,13 @@ def test_an_instance_is_taken_along_by_who_is_logged_in(staff: Callable[..., Cli
     ]  # fmt: skip
     assert [client.get(file).status_code for file in files] == [200] * 5
     assert "Edit in the modeler" not in html, "that deploys, and not everybody may"
+
+
+def test_what_started_before_a_moment_is_read_from_there(admin: Client, order: ProcessDefinition) -> None:
+    late, early = start(order), start(order)
+    for row, hour in ((late, 2), (early, 1)):
+        ProcessInstance.objects.filter(pk=row.pk).update(started_at=datetime(2026, 1, 1, hour, tzinfo=UTC))
+    page = reverse("admin:processes_processinstance_changelist")
+    shown = admin.get(page, {"started_at__lt": "2026-01-02 00:00:00+00:00"})
+    assert [row.pk for row in shown.context["cl"].result_list] == [late.pk, early.pk]
+    assert [row.pk for row in admin.get(page).context["cl"].result_list] == [early.pk, late.pk]
