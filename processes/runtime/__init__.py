@@ -28,7 +28,7 @@ Every verb joins the caller's ``transaction.atomic()``: business rows and proces
     secrets gate                                                what no row shows; the arithmetic of limits
     broadcasts                                                  whom a signal has to reach
     bulk                                                        the same for many
-    fingerprints                                                like with like
+    samples fingerprints                                        how long jobs take; like with like
     values                                                      what may become a variable
 """
 

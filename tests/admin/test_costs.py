@@ -193,9 +193,13 @@ def test_what_runs_of_a_version_is_looked_up_by_index(admin: Client, order: Proc
         with CaptureQueriesContext(connection) as queries:
             html = admin.get(reverse("admin:processes_processdefinition_changelist")).content.decode()
         assert re.findall(r'class="count [a-z]*"[^>]*>([^<]+)<', html) == ["1,000+", "1"]
-        statements = [each["sql"] for each in queries if re.search(r"OFFSET 1000|COUNT.*GROUP BY", each["sql"])]
+        statements = [
+            each["sql"]
+            for each in queries
+            if "OFFSET 1000" in each["sql"] or 'COUNT("processes_processinstance"' in each["sql"]
+        ]
         assert len(statements) == 2
-        assert f"= {none.pk} AND" in statements[0]
+        assert f'U0."definition_id" = {none.pk})' in statements[0]
         for sql in statements:
             cursor.execute(f"EXPLAIN (ANALYZE) {sql}")
             plan = "\n".join(line for (line,) in cursor.fetchall())
