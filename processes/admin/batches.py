@@ -235,7 +235,21 @@ def items(request: HttpRequest, row: Batch) -> dict[str, Any]:
         "next": f"{_page(row, {**query, 'after': str(rows[ROWS - 1].pk)})}#items" if len(rows) > ROWS else "",
         "items_again": again if not after and (row.state == "ACTIVE" or row.watch_at is not None) else "",
         "retries": row.kind == "RETRY",
+        "nothing": _nothing(row, state, bool(after)),
     }
+
+
+def _nothing(row: Batch, state: str, later: bool) -> str:
+    """What is said where there is no item to show."""
+    if later:
+        return "No more."
+    if row.total and state:
+        return f"None of {row.total:,} is {state.replace('_', ' ').lower()}."
+    if not row.gathered and row.state == "ACTIVE":
+        return "Nothing yet: a sweeper looks for what the batch is about within moments, piece by piece, and begins."
+    if not row.gathered:
+        return f"Nothing yet: the batch was {row.state.lower()} before it was looked for what it is about."
+    return "Nothing: there was nothing that the batch is about." if not row.total else "None."
 
 
 def _page(row: Batch, query: dict[str, str]) -> str:

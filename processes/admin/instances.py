@@ -17,9 +17,10 @@ from processes.admin.base import ReadOnlyAdmin
 from processes.admin.filters import HasIncidentFilter, ProcessFilter, StateFilter, VersionFilter
 from processes.admin.instance_page import instance_page
 from processes.admin.instance_parts import InstanceParts
+from processes.admin.places import listed
 from processes.admin.repairs import Repairs
 from processes.admin.standing import open_incidents, standing
-from processes.models import ProcessInstance
+from processes.models import ProcessDefinition, ProcessInstance
 
 LARGEST_ID = 2**63 - 1
 
@@ -40,6 +41,7 @@ class ProcessInstanceAdmin(Repairs, InstanceParts, ReadOnlyAdmin):
     search_help_text = "Business key (from its beginning) or id"
     sortable_by = ["identity", "started"]
     change_form_template = "processes/instance.html"
+    change_list_template = "processes/instances.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ProcessInstance]:
         """Without what is large, but for the page of one, which shows it."""
@@ -47,6 +49,11 @@ class ProcessInstanceAdmin(Repairs, InstanceParts, ReadOnlyAdmin):
         match = request.resolver_match
         is_page = match is not None and match.url_name == "processes_processinstance_change"
         return rows if is_page else rows.defer("definition__xml", "variables")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        """With the way to a start form: that of the newest version of the process that is filtered by, if one is."""
+        may_start = request.user.has_perm("processes.add_processinstance")
+        return super().changelist_view(request, {**(_start(request) if may_start else {}), **(extra_context or {})})
 
     def get_ordering(self, request: HttpRequest) -> list[str]:
         until = any(name in request.GET for name in ("started_at__lt", "started_at__lte"))
@@ -108,3 +115,17 @@ class ProcessInstanceAdmin(Repairs, InstanceParts, ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         return [*story.urls(self), *super().get_urls()]
+
+
+def _start(request: HttpRequest) -> dict[str, Any]:
+    """Where an instance is started from here, and of what."""
+    process_id = request.GET.get("process")
+    latest = None
+    if process_id:
+        versions = ProcessDefinition.objects.filter(process_id=process_id, suspended=False).defer("xml")
+        latest = versions.order_by("-version").first()
+    if latest is not None:
+        return {"start_url": reverse("admin:processes_processdefinition_start", args=[latest.pk]), "start_of": latest}
+    if not request.user.has_perm("processes.view_processdefinition"):
+        return {}
+    return {"start_url": listed("processdefinition", latest="yes")}
