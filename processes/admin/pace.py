@@ -12,7 +12,8 @@ from django.utils.safestring import SafeString
 from processes.admin import shown, sparklines
 from processes.admin.places import listed
 from processes.models import Minute
-from processes.runtime import samples
+from processes.runtime.statistics import attempts
+from processes.runtime.statistics.times import Times
 
 MOST_TYPES = 12
 MOST_FAILING = 8
@@ -31,7 +32,7 @@ class Pace:
 
 def paces(hour: Sequence[Minute]) -> list[Pace]:
     """Of the last hour, minute by minute."""
-    types = [samples.of_all(row) for row in hour]
+    types = [attempts.of_all(row) for row in hour]
     return [
         *_much_of(hour),
         _long(hour),
@@ -69,9 +70,9 @@ def _long(hour: Sequence[Minute]) -> Pace:
     return Pace(label, number, note, drawing, listed("processinstance", state="COMPLETED"))
 
 
-def _sampled(label: str, hour: Sequence[samples.Times]) -> Pace:
+def _sampled(label: str, hour: Sequence[Times]) -> Pace:
     """How long jobs of all types did something, as far as it is known."""
-    together = samples.Times()
+    together = Times()
     for times in hour:
         together.update(times)
     drawn = [
@@ -109,7 +110,7 @@ def times(hour: Sequence[Minute]) -> list[JobTimes]:
             worked=_span(told.worked.percentile(0.5)),
             worked_p95=_span(told.worked.percentile(0.95)),
         )
-        for type, told in list(samples.by_type(hour).items())[:MOST_TYPES]
+        for type, told in list(attempts.by_type(hour).items())[:MOST_TYPES]
     ]
 
 
@@ -138,7 +139,7 @@ def failing(hour: Sequence[Minute]) -> list[Failing]:
             message=each.message,
             href=listed("incident", fingerprint=each.fingerprint, open="all"),
         )
-        for each in samples.alike(hour)[:MOST_FAILING]
+        for each in attempts.alike(hour)[:MOST_FAILING]
     ]
 
 

@@ -15,7 +15,6 @@ from django.db.models.functions import TruncMinute
 from django.utils import timezone
 
 from processes.models import Minute, ProcessInstance, Step
-from processes.runtime import samples
 
 SHOWN = 60
 """Minutes."""
@@ -38,25 +37,14 @@ def count(now: datetime | None = None) -> int:
         begin = max(begin, newest.at + timedelta(minutes=1))
     top = Step.objects.aggregate(top=Max("pk"))["top"] or 0
     bottom = max(newest.last_step if newest else 0, top - MOST_STEPS)
-    attempts, sampled = _attempts(bottom, top, begin), samples.take(bottom, top, begin)
+    attempts = _attempts(bottom, top, begin)
     minutes = []
     for number in range(int((over - begin) / timedelta(minutes=1))):
         at = begin + timedelta(minutes=number)
         jobs, failures = attempts.get(at, (0, 0))
         instances, median, p95 = _ended(at)
-        sample = sampled.get(at) or samples.Sample()
         minutes.append(
-            Minute(
-                at=at,
-                instances=instances,
-                jobs=jobs,
-                failures=failures,
-                median=median,
-                p95=p95,
-                times=sample.times_json(),
-                failed=sample.failed_json(),
-                last_step=top,
-            )
+            Minute(at=at, instances=instances, jobs=jobs, failures=failures, median=median, p95=p95, last_step=top)
         )
     try:
         with transaction.atomic():

@@ -10,7 +10,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from processes.models import FlowNodeInstance, Incident, Job, Minute, ProcessInstance, Step
-from processes.runtime import definitions, instances, jobs, samples, throughput
+from processes.runtime import definitions, instances, jobs, sweep, throughput
+from processes.runtime.statistics import attempts
+from processes.runtime.statistics.times import SHORTEST, Times
 from tests.drawing import Drawing
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +55,7 @@ def failed(
 
 def hour() -> list[Minute]:
     throughput.count(NOW)
+    attempts.sample(NOW)
     return throughput.last_hour(NOW)
 
 
@@ -61,15 +64,15 @@ def about(seconds: float) -> Any:
 
 
 def test_times_are_right_within_five_percent() -> None:
-    times = samples.Times()
+    times = Times()
     assert times.percentile(0.5) is None
     for number in range(1, 1001):
         times.tell(number / 10)
     assert times.percentile(0.5) == about(50)
     assert times.percentile(0.95) == about(95)
-    times = samples.Times()
+    times = Times()
     times.tell(-5)  # clocks differ
-    assert times.percentile(0.95) == about(samples.SHORTEST)
+    assert times.percentile(0.95) == about(SHORTEST)
 
 
 def test_a_type_says_how_long_its_jobs_waited_and_took() -> None:
@@ -78,7 +81,7 @@ def test_a_type_says_how_long_its_jobs_waited_and_took() -> None:
     completed(waited=60, worked=9)
     completed(waited=1, worked=None, type="quiet")
     completed(waited=1, worked="soon", type="quiet")
-    found = samples.by_type(hour())
+    found = attempts.by_type(hour())
     assert list(found) == ["charge", "quiet"]
     charge, quiet = found.values()
     assert (charge.completed, charge.waited.total(), charge.worked.total()) == (11, 11, 11)
@@ -90,7 +93,7 @@ def test_a_type_says_how_long_its_jobs_waited_and_took() -> None:
 def test_only_the_first_attempt_says_how_long_a_job_waited() -> None:
     row = failed("no", journal={"seconds": 1})
     failed("no", row=row, journal={"seconds": 1})
-    (charge,) = samples.by_type(hour()).values()
+    (charge,) = attempts.by_type(hour()).values()
     assert (charge.failed, charge.worked.total(), charge.waited.total()) == (2, 2, 1)
 
 
@@ -99,7 +102,7 @@ def test_failures_that_are_alike_are_one_and_have_the_fingerprint_of_the_inciden
         failed(f"Order {number} was not found", minutes_ago=9 - number)
     failed("Out of paper", minutes_ago=4)
     stuck = failed("Order 77 was not found", minutes_ago=2, retries=0)
-    first, second = samples.alike(hour())
+    first, second = attempts.alike(hour())
     assert (first.count, first.type, first.process_id, first.element_id) == (4, "charge", "order", "t")
     assert first.message == "Order 77 was not found"
     assert first.last == NOW - timedelta(minutes=2)
@@ -108,10 +111,10 @@ def test_failures_that_are_alike_are_one_and_have_the_fingerprint_of_the_inciden
 
 
 def test_a_sample_is_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(samples, "SAMPLED", 2)
+    monkeypatch.setattr(attempts, "SAMPLED", 2)
     for type in ("old", "new", "new"):
         completed(waited=1, worked=1, type=type)
-    assert list(samples.by_type(hour())) == ["new"]
+    assert list(attempts.by_type(hour())) == ["new"]
     assert throughput.last_hour(NOW)[-1].jobs == 3
 
 
@@ -122,12 +125,28 @@ def test_it_costs_the_same_for_many() -> None:
             failed("no")
         Minute.objects.all().delete()
         with CaptureQueriesContext(connection) as queries:
-            samples.take(0, 10**9, NOW - timedelta(hours=1))
+            attempts.take(0, 10**9, NOW - timedelta(hours=1))
         costs.append(len(queries))
     assert costs == [4, 4]
 
 
 def test_minutes_of_before_say_nothing() -> None:
     Minute.objects.create(at=NOW - timedelta(minutes=3))
-    assert samples.by_type(throughput.last_hour(NOW)) == {}
-    assert list(samples.alike(throughput.last_hour(NOW))) == []
+    assert attempts.by_type(throughput.last_hour(NOW)) == {}
+    assert list(attempts.alike(throughput.last_hour(NOW))) == []
+
+
+def test_a_minute_is_sampled_once_and_the_next_one_goes_on_from_there() -> None:
+    completed(waited=1, worked=1)
+    throughput.count(NOW)
+    assert (attempts.sample(NOW), attempts.sample(NOW)) == (60, 0)
+    completed(waited=1, worked=1, minutes_ago=0.2)
+    later = NOW + timedelta(minutes=1)
+    throughput.count(later)
+    assert attempts.sample(later) == 1
+    assert [attempts.of_all(minute).completed for minute in throughput.last_hour(later)[-2:]] == [1, 1]
+
+
+def test_a_sweep_samples_what_it_counts() -> None:
+    sweep.sweep_once()
+    assert Minute.objects.filter(times={}, failed={}).count() == throughput.SHOWN
