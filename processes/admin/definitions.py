@@ -176,7 +176,7 @@ def _with_more(live: QuerySet[ProcessInstance], ids: Sequence[int]) -> set[int]:
         f"of_{pk}": Subquery(live.filter(definition=pk).order_by("id").values("pk")[COUNTED : COUNTED + 1])
         for pk in ids
     }
-    found = ProcessDefinition.objects.filter(pk=ids[0]).order_by().values(**beyond).get()
+    found = dict(ProcessDefinition.objects.filter(pk=ids[0]).order_by().values(**beyond).get())
     return {pk for pk in ids if found[f"of_{pk}"] is not None}
 
 

@@ -55,7 +55,7 @@ class ProcessInstanceAdmin(Repairs, InstanceParts, ReadOnlyAdmin):
         may_start = request.user.has_perm("processes.add_processinstance")
         return super().changelist_view(request, {**(_start(request) if may_start else {}), **(extra_context or {})})
 
-    def get_ordering(self, request: HttpRequest) -> list[str]:
+    def get_ordering(self, request: HttpRequest) -> list[Any]:
         until = any(name in request.GET for name in ("started_at__lt", "started_at__lte"))
         return ["-started_at", "-id"] if until else ["-id"]
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 
 from processes.admin.forms import ReasonActionForm
 
-WHY: tuple[str, dict[str, Any]] = ("Why it is changed", {"fields": ["reason"]})
+WHY: tuple[str, Any] = ("Why it is changed", {"fields": ["reason"]})
 """The last fieldset of their forms."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
@@ -40,7 +39,7 @@ class NewestFirst(CursorPagination):
         """A forged cursor is the caller's fault, wherever it is wrong; the base class only sees the outer shell."""
         try:
             cursor = super().decode_cursor(request)
-            if cursor is not None and cursor.position is not None and not self.is_position(cursor.position):
+            if cursor is not None and cursor.position is not None and not self.is_position(str(cursor.position)):
                 raise ValueError
         except (ValueError, NotFound):
             raise ValidationError(
@@ -81,11 +80,11 @@ class NewestUntil(NewestFirst):
     """The filter."""
     offset_cutoff = 100_000
 
-    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> Sequence[str]:
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> tuple[str, ...]:
         return (f"-{self.moment}", "-id") if request.query_params.get(self.until) else ("-id",)
 
     def is_position(self, position: str) -> bool:
-        if self.ordering == ("-id",):
+        if tuple(self.ordering) == ("-id",):
             return super().is_position(position)
         moment = parse_datetime(position)
         return moment is not None and moment.tzinfo is not None
