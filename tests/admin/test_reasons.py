@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +13,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from processes.models import Action, Batch, Connection, InboundBinding, ProcessDefinition, Secret
+import processes.admin
+from processes.models import Action, Batch, Connection, InboundBinding, Incident, ProcessDefinition, Secret, Step
 from processes.runtime import batches, bindings, connections, secrets
 from processes.runtime.modifications import Cancel
-from tests.admin.conftest import start
+from tests.admin.conftest import fail, start
 from tests.admin.test_connections import SHOP
 from tests.drawing import Drawing
 
@@ -137,3 +140,24 @@ def test_a_version_is_deployed_and_deleted_with_a_reason(admin: Client) -> None:
     assert 'name="reason"' in shown[shown.index(here) :]
     admin.post(here, {"reason": WHY})
     assert told() == [("process definition", "deploy"), ("process definition", "delete")]
+
+
+def test_no_verb_is_asked_for_without_a_reason() -> None:
+    """Every call in somebody's name says why, or passes on all that a form holds."""
+    without = set()
+    for path in Path(processes.admin.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and any(each.arg == "by" for each in node.keywords):
+                names = {each.arg for each in node.keywords}
+                if not names & {"reason", None}:
+                    without.add(f"{path.stem}: {ast.unparse(node.func)}")
+    assert without == {"starting: instances.start"}, "nobody has to say why work begins"
+
+
+def test_incidents_are_retried_with_a_reason(admin: Client, order: ProcessDefinition) -> None:
+    fail(start(order))
+    page = reverse("admin:processes_incident_changelist")
+    assert 'name="reason"' in admin.get(page).content.decode()
+    chosen = {"action": "retry_selected", "_selected_action": [Incident.objects.get().pk], "reason": WHY}
+    admin.post(page, chosen)
+    assert Step.objects.get(command="ResolveIncident").reason == WHY

@@ -24,7 +24,7 @@ from processes.runtime.definitions import process_by_key
 from processes.runtime.fingerprints import fingerprint
 from processes.runtime.statistics.times import Type
 
-SAMPLED = 1_000
+SAMPLED = 500
 """Attempts that are read at once, the newest; and as many failed ones."""
 MOST_TYPES = 50
 MOST_ALIKE = 20
