@@ -29,6 +29,7 @@
 | `ORCHESTRATOR_REPLIES` | where workers listen for replies: `url#queue`, comma-separated | |
 | `ORCHESTRATOR_INBOUND` | `1`: workers also consume the queues of inbound bindings | |
 | `ORCHESTRATOR_EARLY_REPLY_SECONDS` | how long a reply is kept for which nobody waits yet | 3600 |
+| `ORCHESTRATOR_AUDIT_DAYS` | how long it is kept who did what to the installation, when and why | 365 |
 | `ORCHESTRATOR_SHUTDOWN_SECONDS` | how long an embedded server, or a worker on SIGQUIT, waits for running jobs | 30 |
 | `ORCHESTRATOR_MAX_WAITING_CLAIMS` | long polls that one web process bears; each holds one of its threads | 12 |
 | `ORCHESTRATOR_FIELD_KEYS` | Fernet keys for secrets, comma-separated, the first encrypts; required unless `DEBUG` | |
@@ -317,6 +318,8 @@ ORCHESTRATOR = {
     "REPLIES": env.list("ORCHESTRATOR_REPLIES", default=[]),
     "INBOUND": env.bool("ORCHESTRATOR_INBOUND", default=False),
     "EARLY_REPLIES": timedelta(seconds=env.float("ORCHESTRATOR_EARLY_REPLY_SECONDS", default=3600)),
+    # Who did what to the installation, when and why.
+    "AUDIT": timedelta(days=env.float("ORCHESTRATOR_AUDIT_DAYS", default=365)),
     # Of one document: the binary result of a job, kept in the database.
     "DOCUMENT_BYTES": env.int("ORCHESTRATOR_DOCUMENT_BYTES", default=25_000_000),
     # Off, because whoever may deploy a model could then change any table that the database user may change.

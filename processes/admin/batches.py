@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_GET, require_POST
 
 from processes.admin import shown
-from processes.admin.base import OPERATE, ReadOnlyAdmin, ask_and_say, demand, who
+from processes.admin.base import OPERATE, ReadOnlyAdmin, ask_and_say, demand, reason_of, who
 from processes.admin.recover import recover_view, words
 from processes.models import Batch, BatchItem
 from processes.models.batches import ITEM_STATES
@@ -144,7 +144,7 @@ class BatchAdmin(ReadOnlyAdmin):
             if batch is not None and not may_resume(request, batch):
                 raise PermissionDenied(f"Expected the permission to {batch.kind.lower()} one, to have many go on")
         verb, said = VERBS[word]
-        ask_and_say(request, lambda: verb(pk, by=who(request)), f"Batch {pk} was {said}.")
+        ask_and_say(request, lambda: verb(pk, by=who(request), reason=reason_of(request)), f"Batch {pk} was {said}.")
         if not self.has_view_permission(request):
             return redirect("admin:index")
         return redirect("admin:processes_batch_change", pk)
@@ -235,7 +235,21 @@ def items(request: HttpRequest, row: Batch) -> dict[str, Any]:
         "next": f"{_page(row, {**query, 'after': str(rows[ROWS - 1].pk)})}#items" if len(rows) > ROWS else "",
         "items_again": again if not after and (row.state == "ACTIVE" or row.watch_at is not None) else "",
         "retries": row.kind == "RETRY",
+        "nothing": _nothing(row, state, bool(after)),
     }
+
+
+def _nothing(row: Batch, state: str, later: bool) -> str:
+    """What is said where there is no item to show."""
+    if later:
+        return "No more."
+    if row.total and state:
+        return f"None of {row.total:,} is {state.replace('_', ' ').lower()}."
+    if not row.gathered and row.state == "ACTIVE":
+        return "Nothing yet: a sweeper looks for what the batch is about within moments, piece by piece, and begins."
+    if not row.gathered:
+        return f"Nothing yet: the batch was {row.state.lower()} before it was looked for what it is about."
+    return "Nothing: there was nothing that the batch is about." if not row.total else "None."
 
 
 def _page(row: Batch, query: dict[str, str]) -> str:

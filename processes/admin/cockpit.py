@@ -13,10 +13,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from processes.admin.pace import paces
+from processes.admin.pace import failing, paces, times
 from processes.admin.queue import connections, queue
 from processes.admin.summary import tiles, troubles
 from processes.models import ProcessDefinition, ProcessInstance
+from processes.runtime import throughput
 
 REFRESH = 5
 """Seconds between two looks of an open page."""
@@ -32,7 +33,10 @@ def cockpit(request: HttpRequest) -> dict[str, Any]:
     if may("processes.view_connection"):
         context["connections"] = connections()
     if may("processes.view_processinstance"):
-        context["paces"] = paces()
+        hour = throughput.last_hour()
+        context["paces"] = paces(hour)
+        context["times"] = times(hour) if may("processes.view_job") else []
+        context["failing"] = failing(hour) if may("processes.view_incident") else []
     if may("processes.view_processdefinition"):
         context["is_empty"] = not ProcessDefinition.objects.exists()
         context["is_idle"] = not context["is_empty"] and not ProcessInstance.objects.exists()

@@ -16,12 +16,15 @@ from django.utils.html import format_html, format_html_join
 
 from processes.admin import shown
 from processes.admin.base import ask, ask_and_say, reason_of, who
-from processes.admin.forms import ReasonActionForm
+from processes.admin.forms import why
+from processes.admin.reasoned import WHY, ReasonedAdmin
 from processes.models import Connection, Job
 from processes.runtime import Rejected, connections
 
 
 class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
+    reason = why()
+
     class Meta:
         model = Connection
         fields = ["name", *connections.FIELDS]
@@ -61,17 +64,15 @@ class WithJobs(ChangeList):
 
 
 @admin.register(Connection)
-class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ConnectionAdmin(ReasonedAdmin):
     form = ConnectionForm
     nothing_yet = "None yet. A connection names a destination once, with its limits, for all models that call it."
     list_display = ["name", "kind", "where", "condition", "limits", "flying", "parked"]
     list_filter = ["kind", "paused", "gate__breaker"]
     search_fields = ["name", "url"]
     list_select_related = ["gate"]
-    show_full_result_count = False
     list_per_page = 50
     actions = ["pause", "resume"]
-    action_form = ReasonActionForm
     readonly_fields = ["standing", "changed"]
     fieldsets = [
         (None, {"fields": ["name", "kind", "description", "standing", "changed"]}),
@@ -86,6 +87,7 @@ class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 ]
             },
         ),
+        WHY,
     ]  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Connection]:
@@ -153,15 +155,11 @@ class ConnectionAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         given = {name: form.cleaned_data[name] for name in connections.FIELDS if name in form.cleaned_data}
-        saved = connections.put(obj.name, given, by=who(request), new=not change)
+        saved = connections.put(obj.name, given, by=who(request), new=not change, reason=reason_of(request))
         obj.pk = saved.pk
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        ask(request, lambda: connections.drop(obj.name, by=who(request)))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:
-        for row in queryset:
-            self.delete_model(request, row)
+        ask(request, lambda: connections.drop(obj.name, by=who(request), reason=reason_of(request)))
 
     @admin.action(description="Pause: let nobody call them", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[Connection]) -> None:

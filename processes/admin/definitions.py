@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Count, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import path
@@ -26,6 +26,11 @@ from processes.admin.starting import start_view
 from processes.models import Incident, ProcessDefinition, ProcessInstance
 from processes.models.instances import FINAL
 
+COUNTED = 1_000
+"""Running instances of a version that are counted; what is beyond is told as "+"."""
+MOST_INCIDENTS = 10_000
+"""Open incidents that are counted, of all versions on a page."""
+
 
 @admin.register(ProcessDefinition)
 class ProcessDefinitionAdmin(ReadOnlyAdmin):
@@ -44,13 +49,20 @@ class ProcessDefinitionAdmin(ReadOnlyAdmin):
         return super().get_queryset(request).defer("xml")
 
     def attach(self, rows: Sequence[Any]) -> None:
-        live = ProcessInstance.objects.filter(definition__in=rows).exclude(state__in=FINAL)
-        running = _counts(live, "definition")
+        """Counts no further than is said: versions of which more run need no count, and the open incidents are counted
+        of all versions together."""
+        live = ProcessInstance.objects.exclude(state__in=FINAL)
+        many = _with_more(live, [row.pk for row in rows])
+        running = _counts(live.filter(definition__in=[row.pk for row in rows if row.pk not in many]), "definition")
         opened = Incident.objects.filter(ended_at__isnull=True, instance__definition__in=rows)
-        incidents = _counts(opened, "instance__definition")
+        some = Incident.objects.filter(pk__in=opened.order_by("-pk").values("pk")[:MOST_INCIDENTS])
+        incidents = _counts(some, "instance__definition")
+        cut = sum(incidents.values()) >= MOST_INCIDENTS
         for row in rows:
-            row.running_count = running.get(row.pk, 0)
+            row.running_count = COUNTED if row.pk in many else running.get(row.pk, 0)
+            row.running_more = row.pk in many
             row.incident_count = incidents.get(row.pk, 0)
+            row.incident_more = cut
 
     @admin.display(description="name", ordering="name")
     def title(self, row: ProcessDefinition) -> str:
@@ -66,11 +78,11 @@ class ProcessDefinitionAdmin(ReadOnlyAdmin):
 
     @admin.display(description="running")
     def running(self, row: Any) -> str:
-        return shown.count(row.running_count, instances_url(row, state="live"))
+        return shown.count(row.running_count, instances_url(row, state="live"), more=row.running_more)
 
     @admin.display(description="open incidents")
     def incidents(self, row: Any) -> str:
-        return shown.count(row.incident_count, instances_url(row, incident="yes"), "bad")
+        return shown.count(row.incident_count, instances_url(row, incident="yes"), "bad", more=row.incident_more)
 
     @admin.display(description="state", ordering="suspended")
     def state(self, row: ProcessDefinition) -> str:
@@ -153,6 +165,19 @@ class ProcessDefinitionAdmin(ReadOnlyAdmin):
         response["Content-Disposition"] = f'attachment; filename="{name.encode("ascii", "replace").decode()}"'
         response["X-Content-Type-Options"] = "nosniff"
         return response
+
+
+def _with_more(live: QuerySet[ProcessInstance], ids: Sequence[int]) -> set[int]:
+    """The versions of which more run than are counted. One statement that names each by its number: of a number the
+    database knows how many instances there are, and reads the few of a rare one by its index."""
+    if not ids:
+        return set()
+    beyond = {
+        f"of_{pk}": Subquery(live.filter(definition=pk).order_by("id").values("pk")[COUNTED : COUNTED + 1])
+        for pk in ids
+    }
+    found = dict(ProcessDefinition.objects.filter(pk=ids[0]).order_by().values(**beyond).get())
+    return {pk for pk in ids if found[f"of_{pk}"] is not None}
 
 
 def _counts(queryset: QuerySet[Any], group: str) -> dict[int, int]:

@@ -17,7 +17,7 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.safestring import SafeString
 
-from processes.admin.base import ask, who
+from processes.admin.base import ask, reason_of, who
 from processes.admin.drawing import drawing_of_file
 from processes.admin.forms import DeployForm
 from processes.runtime import ModelInvalid, Problem, deployments
@@ -90,6 +90,7 @@ def deploy_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponseBa
         "valid": bool(reports) and status is None,
         "warned": any(report.warnings for report in reports),
         "held": _to_hold(files) if reports and status is None else [],
+        "reason": reason_of(request),
     }
     return TemplateResponse(request, "processes/deploy.html", {**context, **shown}, status=status)
 
@@ -97,7 +98,7 @@ def deploy_view(request: HttpRequest, context: dict[str, Any]) -> HttpResponseBa
 def _deploy(request: HttpRequest, files: Sequence[File]) -> Sequence[Any] | None:
     """None where it was refused after all: somebody may have deleted what it needs meanwhile."""
     try:
-        return ask(request, lambda: deployments.deploy(files, by=who(request)))
+        return ask(request, lambda: deployments.deploy(files, by=who(request), reason=reason_of(request)))
     except ModelInvalid:
         return None
 

@@ -70,6 +70,11 @@ class ManyFilesField(forms.FileField):
         return [super(ManyFilesField, self).clean(file, initial) for file in given or [None]]
 
 
+def why() -> forms.CharField:
+    """Why somebody does it: at every form of a verb, and never demanded."""
+    return forms.CharField(max_length=1000, required=False, help_text="Why, for the record of what was done.")
+
+
 class DeployForm(forms.Form):
     document = ManyFilesField(
         label="BPMN or DMN files",
@@ -85,6 +90,7 @@ class DeployForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 6, "cols": 60, "class": "json-input", "spellcheck": "false"}),
     )
     name = forms.CharField(label="Its file name", required=False, max_length=255, initial="pasted.bpmn")
+    reason = why()
 
     def clean_document(self) -> list[Any]:
         documents: list[Any] = self.cleaned_data["document"]

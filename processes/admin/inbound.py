@@ -11,12 +11,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from processes.admin.base import ask, ask_and_say, reason_of, who
-from processes.admin.forms import ReasonActionForm
+from processes.admin.forms import why
+from processes.admin.reasoned import WHY, ReasonedAdmin
 from processes.models import InboundBinding
 from processes.runtime import bindings
 
 
 class BindingForm(forms.ModelForm):  # type: ignore[type-arg]
+    reason = why()
+
     class Meta:
         model = InboundBinding
         fields = ["name", *bindings.FIELDS]
@@ -33,9 +36,8 @@ class BindingForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(InboundBinding)
-class InboundBindingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class InboundBindingAdmin(ReasonedAdmin):
     form = BindingForm
-    show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     nothing_yet = "None yet. A binding makes messages of what comes in a queue, a stream or a webhook."
     list_display = ["name", "kind", "enabled", "where", "message_name"]
@@ -43,7 +45,6 @@ class InboundBindingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     search_fields = ["name"]
     ordering = ["name"]
     actions = ["pause", "resume"]
-    action_form = ReasonActionForm
     readonly_fields = ["enabled"]
     fieldsets = [
         (None, {"fields": ["name", "kind", "enabled"]}),
@@ -58,6 +59,7 @@ class InboundBindingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             },
         ),
         ("Message", {"fields": ["message_name", "correlation_key", "message_id", "variables", "time_to_live"]}),
+        WHY,
     ]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -71,14 +73,10 @@ class InboundBindingAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
         given = {name: form.cleaned_data[name] for name in bindings.FIELDS if name in form.cleaned_data}
-        obj.pk = bindings.put(obj.name, given, by=who(request), new=not change).pk
+        obj.pk = bindings.put(obj.name, given, by=who(request), new=not change, reason=reason_of(request)).pk
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        ask(request, lambda: bindings.drop(obj.name, by=who(request)))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[InboundBinding]) -> None:
-        for row in queryset:
-            self.delete_model(request, row)
+        ask(request, lambda: bindings.drop(obj.name, by=who(request), reason=reason_of(request)))
 
     @admin.action(description="Pause: take nothing in", permissions=["change"])
     def pause(self, request: HttpRequest, queryset: QuerySet[InboundBinding]) -> None:

@@ -23,10 +23,11 @@ from processes.admin.base import (
     demand,
     may_see_payload,
     newest,
+    reason_of,
     who,
 )
 from processes.admin.filters import OpenFilter
-from processes.admin.forms import RetryForm
+from processes.admin.forms import ReasonActionForm, RetryForm
 from processes.admin.history import told
 from processes.admin.incident_filters import FILTERS, kept
 from processes.admin.jobs import instance_link
@@ -54,6 +55,7 @@ class IncidentAdmin(ReadOnlyAdmin):
     ordering = ["-id"]
     sortable_by = ["identity", "raised"]
     actions = ["retry_selected", "recover_selected"]
+    action_form = ReasonActionForm
     change_list_template = "processes/incidents.html"
     change_form_template = "processes/incident.html"
 
@@ -176,7 +178,8 @@ class IncidentAdmin(ReadOnlyAdmin):
             )
             messages.error(request, text)
             return
-        result = incidents.resolve_many(queryset.filter(ended_at__isnull=True), by=who(request))
+        opened = queryset.filter(ended_at__isnull=True)
+        result = incidents.resolve_many(opened, by=who(request), reason=reason_of(request))
         if result.resolved:
             messages.success(request, f"{_number(len(result.resolved))} resolved and will be tried again.")
         for incident_id, reason in list(result.rejected.items())[:MOST_REJECTIONS]:

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from processes.admin import shown
-from processes.admin.base import ask, who
+from processes.admin.base import ask, reason_of, who
 from processes.admin.forms import SuspendForm
 from processes.models import ProcessDefinition
 from processes.runtime import lifecycle
@@ -45,7 +45,7 @@ def delete_view(request: HttpRequest, definition: ProcessDefinition) -> HttpResp
     name = str(definition)
 
     def remove() -> tuple[ProcessDefinition | None]:
-        return (lifecycle.remove(definition, by=who(request)),)
+        return (lifecycle.remove(definition, by=who(request), reason=reason_of(request)),)
 
     pk = definition.pk
     removed = ask(request, remove)

@@ -1,7 +1,9 @@
-"""The last hour: how much was done a minute, and how long it took. From the minutes that the sweepers counted."""
+"""The last hour: how much was done a minute, how long it took, and what failed. From the minutes that the sweepers
+counted."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -10,7 +12,11 @@ from django.utils.safestring import SafeString
 from processes.admin import shown, sparklines
 from processes.admin.places import listed
 from processes.models import Minute
-from processes.runtime import throughput
+from processes.runtime.statistics import attempts
+from processes.runtime.statistics.times import Times
+
+MOST_TYPES = 12
+MOST_FAILING = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +30,24 @@ class Pace:
     href: str
 
 
-def paces() -> list[Pace]:
-    """One query."""
-    hour = throughput.last_hour()
+def paces(hour: Sequence[Minute]) -> list[Pace]:
+    """Of the last hour, minute by minute."""
+    types = [attempts.of_all(row) for row in hour]
+    return [
+        *_much_of(hour),
+        _long(hour),
+        _sampled("waited for a worker", [each.waited for each in types]),
+        _sampled("worked on, each attempt", [each.worked for each in types]),
+    ]
+
+
+def _much_of(hour: Sequence[Minute]) -> list[Pace]:
     return [
         _much(
             "instances ended a minute", [row.instances for row in hour], listed("processinstance", state="COMPLETED")
         ),
         _much("jobs completed a minute", [row.jobs for row in hour], listed("job", state__exact="CLAIMED")),
-        _much("attempts failed a minute", [row.failures for row in hour], listed("incident")),
-        _long(hour),
+        _much("attempts failed a minute", [row.failures for row in hour], "#failing"),
     ]
 
 
@@ -43,7 +57,7 @@ def _much(label: str, values: list[int], href: str) -> Pace:
     return Pace(label, f"{values[-1]:,}" if values else "0", note, sparklines.bars(values, f"{label}: {note}"), href)
 
 
-def _long(hour: list[Minute]) -> Pace:
+def _long(hour: Sequence[Minute]) -> Pace:
     newest = next((row for row in reversed(hour) if row.median is not None), None)
     drawn = [
         sparklines.Line("p95", [row.p95 for row in hour]),
@@ -54,6 +68,79 @@ def _long(hour: list[Minute]) -> Pace:
     label = "from start to end of an instance"
     drawing = sparklines.lines(drawn, f"{label}: {number} {note}")
     return Pace(label, number, note, drawing, listed("processinstance", state="COMPLETED"))
+
+
+def _sampled(label: str, hour: Sequence[Times]) -> Pace:
+    """How long jobs of all types did something, as far as it is known."""
+    together = Times()
+    for times in hour:
+        together.update(times)
+    drawn = [
+        sparklines.Line("p95", [times.percentile(0.95) for times in hour]),
+        sparklines.Line("median", [times.percentile(0.5) for times in hour]),
+    ]
+    number = _span(together.percentile(0.5))
+    note = f"median, and {_span(together.percentile(0.95))} for 95 of 100" if together else "nothing is known"
+    drawing = sparklines.lines(drawn, f"{label}: {number} {note}")
+    return Pace(label, number, note, drawing, "#times")
+
+
+@dataclass(frozen=True, slots=True)
+class JobTimes:
+    """How long jobs of a type waited and took in the last hour, half of them and 95 of 100."""
+
+    type: str
+    completed: str
+    failed: str
+    waited: str
+    waited_p95: str
+    worked: str
+    worked_p95: str
+
+
+def times(hour: Sequence[Minute]) -> list[JobTimes]:
+    """Of the types with most attempts."""
+    return [
+        JobTimes(
+            type=type,
+            completed=f"{told.completed:,}",
+            failed=f"{told.failed:,}",
+            waited=_span(told.waited.percentile(0.5)),
+            waited_p95=_span(told.waited.percentile(0.95)),
+            worked=_span(told.worked.percentile(0.5)),
+            worked_p95=_span(told.worked.percentile(0.95)),
+        )
+        for type, told in list(attempts.by_type(hour).items())[:MOST_TYPES]
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """Failed attempts of the last hour that are alike; the message is that of the newest."""
+
+    type: str
+    process_id: str
+    element_id: str
+    count: str
+    since: str
+    message: str
+    href: str
+
+
+def failing(hour: Sequence[Minute]) -> list[Failing]:
+    """What fails, most of it first, be it tried again or not. Those that ran out of tries have the same fingerprint."""
+    return [
+        Failing(
+            type=each.type,
+            process_id=each.process_id,
+            element_id=each.element_id,
+            count=f"{each.count:,}",
+            since=shown.since(each.last),
+            message=each.message,
+            href=listed("incident", fingerprint=each.fingerprint, open="all"),
+        )
+        for each in attempts.alike(hour)[:MOST_FAILING]
+    ]
 
 
 def _span(seconds: float | None) -> str:

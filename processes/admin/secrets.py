@@ -11,7 +11,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from processes.admin import shown
-from processes.admin.base import ask, who
+from processes.admin.base import ask, reason_of, who
+from processes.admin.forms import why
+from processes.admin.reasoned import WHY, ReasonedAdmin
 from processes.models import Secret
 from processes.runtime import Rejected, secrets
 
@@ -24,6 +26,8 @@ class SecretForm(forms.ModelForm):  # type: ignore[type-arg]
         widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password", "size": 60}),
         help_text="Is kept encrypted and never shown. Several lines, such as a PEM key: `manage.py set_secret --file`.",
     )
+
+    reason = why()
 
     class Meta:
         model = Secret
@@ -38,13 +42,12 @@ class SecretForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(Secret)
-class SecretAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class SecretAdmin(ReasonedAdmin):
     form = SecretForm
     nothing_yet = "None yet. Models name a secret as {{secrets.NAME}}; only connectors see its value."
     list_display = ["name", "placeholder", "changed", "changed_by"]
     search_fields = ["name"]
-    fields = ["name", "value"]
-    show_full_result_count = False
+    fieldsets = [(None, {"fields": ["name", "value"]}), WHY]
     list_per_page = 50
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Secret]:
@@ -62,12 +65,8 @@ class SecretAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return shown.moment(row.changed_at)
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        secrets.put(obj.name, form.cleaned_data["value"], by=who(request))
+        secrets.put(obj.name, form.cleaned_data["value"], by=who(request), reason=reason_of(request))
         obj.pk = secrets.find(obj.name).pk
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        ask(request, lambda: secrets.drop(obj.name, by=who(request)))
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Secret]) -> None:
-        for row in queryset:
-            self.delete_model(request, row)
+        ask(request, lambda: secrets.drop(obj.name, by=who(request), reason=reason_of(request)))

@@ -79,11 +79,11 @@ def elements(counts: Mapping[str, int]) -> SafeString | str:
     )
 
 
-def count(value: int, href: str, kind: str = "") -> SafeString | str:
-    """A number that leads to what it counts; nothing loud about none."""
+def count(value: int, href: str, kind: str = "", *, more: bool = False) -> SafeString | str:
+    """A number that leads to what it counts; nothing loud about none. `more`: others were not counted."""
     if not value:
         return format_html('<span class="quiet">{}</span>', 0)
-    return format_html('<a class="count {}" href="{}">{}</a>', kind, href, f"{value:,}")
+    return format_html('<a class="count {}" href="{}">{}</a>', kind, href, f"{value:,}{'+' if more else ''}")
 
 
 def json_text(value: Any) -> str:

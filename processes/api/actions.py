@@ -5,6 +5,7 @@ from __future__ import annotations
 from drf_spectacular.utils import extend_schema, extend_schema_view
 
 from processes.api import filters
+from processes.api.pagination import NewestDone
 from processes.api.rows import Rows
 from processes.api.shapes import Shown, Variables
 from processes.models import Action
@@ -45,5 +46,6 @@ class Actions(Rows):
     queryset = Action.objects.all()
     serializer_class = ActionRow
     filterset_class = ActionFilters
+    pagination_class = NewestDone
     http_method_names = ["get", "head"]
     word = "action"

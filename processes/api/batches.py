@@ -34,7 +34,7 @@ from processes.api.migrations import definition
 from processes.api.pagination import InOrder
 from processes.api.rows import Door, Rows
 from processes.api.schema import problems
-from processes.api.shapes import choices_of
+from processes.api.shapes import Reason, choices_of
 from processes.models import Batch, BatchItem
 from processes.runtime import batches, recovery
 
@@ -167,36 +167,36 @@ class Batches(Rows):
     @extend_schema(
         summary="Pause a batch",
         description="After the instance that it is at.",
-        request=None,
+        request=Reason,
         responses={200: BatchRow, **problems(409)},
     )
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, pk: str) -> Response:
-        batches.pause(int(pk), by=self.by)
+        batches.pause(int(pk), by=self.by, reason=self.why())
         return Response(self._shown(pk))
 
     @extend_schema(
         summary="Resume a batch",
         description="What failed again until now is forgiven. Needs the permission to do to one what it does to many.",
-        request=None,
+        request=Reason,
         responses={200: BatchRow, **problems(409)},
     )
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str) -> Response:
         batch: Batch = self.get_object()
         demand(request, batch.kind, batch.instructions)
-        batches.resume(batch.pk, by=self.by)
+        batches.resume(batch.pk, by=self.by, reason=self.why())
         return Response(self._shown(pk))
 
     @extend_schema(
         summary="Cancel a batch",
         description="What is done stays done; what is pending is never done.",
-        request=None,
+        request=Reason,
         responses={200: BatchRow, **problems(409)},
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        batches.cancel(int(pk), by=self.by)
+        batches.cancel(int(pk), by=self.by, reason=self.why())
         return Response(self._shown(pk))
 
     def _shown(self, pk: Any) -> Any:

@@ -14,11 +14,11 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from processes.api.instance_shapes import InstanceDetail, Reason
+from processes.api.instance_shapes import InstanceDetail
 from processes.api.interventions import Intervening
 from processes.api.rows import ID
 from processes.api.schema import problems
-from processes.api.shapes import Count, Name, Text, Variables
+from processes.api.shapes import Count, Name, Reason, Text, Variables
 from processes.runtime import by_hand
 
 PAID = {"variables": {"receipt": "R-1"}, "reason": "Paid by bank transfer"}

@@ -22,9 +22,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from processes.api import filters
-from processes.api.rows import Door
+from processes.api.rows import WHY, Door
 from processes.api.schema import problems
-from processes.api.shapes import Input, Name, Shown, Text, Variables, choices_of
+from processes.api.shapes import Name, Reason, Shown, Text, Variables, choices_of
 from processes.models import Connection
 from processes.runtime import connections
 
@@ -79,7 +79,7 @@ class ConnectionAndStanding(ConnectionRow):
         return StandingRow(dataclasses.asdict(connections.standing(row))).data
 
 
-class ConnectionChange(Input):
+class ConnectionChange(Reason):
     """What there is to set. Whatever is not given stays as it is."""
 
     kind = serializers.ChoiceField(required=False, choices=choices_of(Connection, "kind"))
@@ -109,10 +109,6 @@ class NewConnection(ConnectionChange):
     """A destination by its name, which tasks say in their header `connection`."""
 
     name = Name()
-
-
-class Pause(Input):
-    reason = Text(required=False, allow_blank=True, max_length=1000, help_text="For the other operators.")
 
 
 class ConnectionFilters(filters.FilterSet):  # type: ignore[misc]
@@ -172,7 +168,8 @@ class Connections(mixins.ListModelMixin, Door):
     )
     def create(self, request: Request) -> Response:
         body = self.ask(NewConnection)
-        row = connections.put(body.pop("name"), body, by=self.by, new=True)
+        reason = body.pop("reason", "")
+        row = connections.put(body.pop("name"), body, by=self.by, new=True, reason=reason)
         return Response(ConnectionAndStanding(row).data, status=201)
 
     @extend_schema(
@@ -184,31 +181,32 @@ class Connections(mixins.ListModelMixin, Door):
         examples=[OpenApiExample("Fewer calls", request_only=True, value={"rate": 5, "burst": 1})],
     )
     def partial_update(self, request: Request, name: str) -> Response:
-        return Response(
-            ConnectionAndStanding(connections.put(name, self.ask(ConnectionChange), by=self.by, new=False)).data
-        )
+        body = self.ask(ConnectionChange)
+        reason = body.pop("reason", "")
+        row = connections.put(name, body, by=self.by, new=False, reason=reason)
+        return Response(ConnectionAndStanding(row).data)
 
     @extend_schema(
         summary="Drop a connection",
         description="Jobs that name it end as incidents from now on.",
-        parameters=ADDRESSED,
+        parameters=[*ADDRESSED, WHY],
         responses={204: OpenApiResponse(description="Gone.")},
     )
     def destroy(self, request: Request, name: str) -> Response:
-        connections.drop(name, by=self.by)
+        connections.drop(name, by=self.by, reason=self.why())
         return Response(status=204)
 
     @extend_schema(
         summary="Pause a connection",
         description="Nobody calls it until it is resumed; jobs are parked, and no retry is spent.",
         parameters=ADDRESSED,
-        request=Pause,
+        request=Reason,
         responses={200: OpenApiResponse(ConnectionAndStanding)},
         examples=[OpenApiExample("Why", request_only=True, value={"reason": "Maintenance until 22:00"})],
     )
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, name: str) -> Response:
-        row = connections.pause(name, by=self.by, reason=self.ask(Pause).get("reason", ""))
+        row = connections.pause(name, by=self.by, reason=self.why())
         return Response(ConnectionAndStanding(row).data)
 
     @extend_schema(
@@ -218,9 +216,10 @@ class Connections(mixins.ListModelMixin, Door):
             "through at once."
         ),
         parameters=ADDRESSED,
-        request=None,
+        request=Reason,
         responses={200: OpenApiResponse(ConnectionAndStanding)},
     )
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, name: str) -> Response:
-        return Response(ConnectionAndStanding(connections.resume(name, by=self.by)).data)
+        row = connections.resume(name, by=self.by, reason=self.why())
+        return Response(ConnectionAndStanding(row).data)

@@ -19,9 +19,9 @@ from processes.api.decisions import DeployedDecisionRow
 from processes.api.documents import document
 from processes.api.errors import describe
 from processes.api.rendering import Fixed
-from processes.api.rows import Rows
+from processes.api.rows import WHY, Rows
 from processes.api.schema import ModelProblem, problems
-from processes.api.shapes import Input, Shown, Text
+from processes.api.shapes import Input, Reason, Shown, Text
 from processes.models import ProcessDefinition, StartSubscription
 from processes.runtime import definitions, drawings, lifecycle, pictures
 
@@ -84,7 +84,11 @@ class Upload(Input):
     resource = Text(required=False, allow_blank=True, help_text="Name to keep for it; else the name of the file.")
 
 
-class Query(Input):
+class DeployUpload(Upload, Reason):
+    """A BPMN file to be deployed, as a form."""
+
+
+class Query(Reason):
     resource = Text(allow_blank=True)
 
 
@@ -129,9 +133,12 @@ class Definitions(Rows):
             "All executable processes, or all decisions, of the file become new versions, or none. A file that is byte "
             "for byte the last one changes nothing. The file is the form field `file`, or the body as it is."
         ),
-        parameters=[OpenApiParameter("resource", str, description="Name to keep for a file sent as the body.")],
+        parameters=[
+            OpenApiParameter("resource", str, description="Name to keep for a file sent as the body."),
+            OpenApiParameter("reason", str, description="Why it is deployed, of a file sent as the body."),
+        ],
         request={
-            "multipart/form-data": Upload,
+            "multipart/form-data": DeployUpload,
             "application/xml": OpenApiTypes.STR,
             "text/xml": OpenApiTypes.STR,
             "application/octet-stream": OpenApiTypes.BINARY,
@@ -168,8 +175,8 @@ class Definitions(Rows):
         ],
     )
     def create(self, request: Request) -> Response:
-        xml, resource = self._file(request)
-        deployment = definitions.deploy(xml, resource=resource, by=self.by)
+        xml, resource, reason = self._file(request)
+        deployment = definitions.deploy(xml, resource=resource, by=self.by, reason=reason)
         deployed: list[Any] = [*deployment.definitions, *deployment.decisions]
         for one in deployed:
             one.definition.created = one.created
@@ -184,20 +191,24 @@ class Definitions(Rows):
         summary="Delete a process definition",
         description="Only where there is no instance of it, running or ended. Where it is the latest version, the one "
         "before is the latest again, with what begins it.",
+        parameters=[WHY],
         request=None,
         responses={204: None, **problems(409)},
     )
     def destroy(self, request: Request, pk: str) -> Response:
-        lifecycle.remove(self.get_object(), by=self.by)
+        lifecycle.remove(self.get_object(), by=self.by, reason=self.why())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    def _file(self, request: Request) -> tuple[bytes, str]:
+    def _file(self, request: Request) -> tuple[bytes, str, str]:
+        """The document, the name to keep for it, and why it is deployed."""
         if isinstance(request.data, bytes):
-            return request.data, self.ask(Query, {"resource": request.query_params.get("resource", "")})["resource"]
+            query = request.query_params
+            asked = self.ask(Query, {"resource": query.get("resource", ""), "reason": query.get("reason", "")})
+            return request.data, asked["resource"], asked["reason"]
         if not request.data and not request.FILES:
             raise ValidationError({"file": ["Expected a BPMN document but found an empty body."]}, code="required")
-        form = self.ask(Upload)
-        return form["file"].read(), form.get("resource") or form["file"].name[:255]
+        form = self.ask(DeployUpload)
+        return form["file"].read(), form.get("resource") or form["file"].name[:255], form.get("reason", "")
 
     @extend_schema(
         summary="Take the BPMN file back",

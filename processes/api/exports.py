@@ -1,4 +1,8 @@
-"""An instance for other tools: its drawing in pixels, its history and its trace whole, where `parts` has pages."""
+"""An instance for other tools: its drawing in pixels, its history and its trace whole, where `parts` has pages.
+
+The history needs `view_step`, here as in its pages; drawing and trace need `view_processinstance`, as what they show on
+the page of the instance does.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,11 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
-from rest_framework.response import Response
 
 from processes.api.documents import document, streamed
 from processes.api.parts import StepRow
-from processes.api.rendering import Fixed
+from processes.api.permissions import HistoryPermissions
+from processes.api.rendering import Fixed, dumps
 from processes.api.rows import Door
 from processes.api.schema import problems
 from processes.models import ProcessInstance
@@ -39,14 +43,14 @@ class Exports(Door):
 
     @extend_schema(
         summary="Export the history of an instance as JSON",
-        description="One array of all its steps, oldest first, as `history` pages through them. Who may not view "
-        "payload gets it without values.",
+        description="One array of all its steps, oldest first, as `history` pages through them, and for those who may "
+        "see those: *view step* beside *view process instance*. Who may not view payload gets it without values.",
         responses={(200, "application/json"): StepRow(many=True)},
         filters=False,
     )
     @action(
         detail=True, url_path="history.json", url_name="history-json", content_negotiation_class=Fixed,
-        pagination_class=None,
+        pagination_class=None, permission_classes=[HistoryPermissions],
     )  # fmt: skip
     def history_json(self, request: Request, pk: str) -> StreamingHttpResponse:
         return self._history(request, exports.history_json, "application/json", "json")
@@ -54,10 +58,13 @@ class Exports(Door):
     @extend_schema(
         summary="Export the history of an instance as CSV",
         description="A line for every fact, oldest first: step, at, by, command, fact, element, key, details as JSON. "
-        "Who may not view payload gets it without values.",
+        "Needs *view step* beside *view process instance*. Who may not view payload gets it without values.",
         responses={(200, "text/csv"): OpenApiTypes.STR},
     )
-    @action(detail=True, url_path="history.csv", url_name="history-csv", content_negotiation_class=Fixed)
+    @action(
+        detail=True, url_path="history.csv", url_name="history-csv", content_negotiation_class=Fixed,
+        permission_classes=[HistoryPermissions],
+    )  # fmt: skip
     def history_csv(self, request: Request, pk: str) -> StreamingHttpResponse:
         return self._history(request, exports.history_csv, "text/csv; charset=utf-8", "csv")
 
@@ -68,8 +75,10 @@ class Exports(Door):
         responses={(200, "application/json"): OpenApiTypes.OBJECT},
     )
     @action(detail=True, url_path="trace.json", url_name="trace", content_negotiation_class=Fixed)
-    def trace(self, request: Request, pk: str) -> Response:
-        return Response(traces.trace(self.get_object()))
+    def trace(self, request: Request, pk: str) -> HttpResponse:
+        instance = self.get_object()
+        name = f"{instance.process_id}-{instance.pk}.trace.json"
+        return document(dumps(traces.trace(instance)), "application/json", name, download=True)
 
     def _history(
         self, request: Request, export: Callable[..., Iterator[str]], content_type: str, ending: str

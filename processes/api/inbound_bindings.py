@@ -20,9 +20,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from processes.api import filters
-from processes.api.rows import Door
+from processes.api.rows import WHY, Door
 from processes.api.schema import problems
-from processes.api.shapes import BIGGEST_COUNT, Input, Name, Shown, Text, choices_of
+from processes.api.shapes import BIGGEST_COUNT, Name, Reason, Shown, Text, choices_of
 from processes.models import InboundBinding
 from processes.runtime import bindings
 
@@ -45,7 +45,7 @@ class Feel(Text):
         super().__init__(**{"required": False, "allow_blank": True, "max_length": bindings.MOST_CHARACTERS, **kwargs})
 
 
-class InboundBindingChange(Input):
+class InboundBindingChange(Reason):
     """What there is to set. Whatever is not given stays as it is."""
 
     kind = serializers.ChoiceField(required=False, choices=choices_of(InboundBinding, "kind"))
@@ -161,7 +161,8 @@ class InboundBindings(mixins.ListModelMixin, Door):
     )
     def create(self, request: Request) -> Response:
         body = self.ask(NewInboundBinding)
-        return self._shown(bindings.put(body.pop("name"), body, by=self.by, new=True), status=201)
+        reason = body.pop("reason", "")
+        return self._shown(bindings.put(body.pop("name"), body, by=self.by, new=True, reason=reason), status=201)
 
     @extend_schema(
         summary="Change an inbound binding",
@@ -172,39 +173,41 @@ class InboundBindings(mixins.ListModelMixin, Door):
         examples=[OpenApiExample("Another key", request_only=True, value={"correlation_key": "=body.reference"})],
     )
     def partial_update(self, request: Request, name: str) -> Response:
-        return self._shown(bindings.put(name, self.ask(InboundBindingChange), by=self.by, new=False))
+        body = self.ask(InboundBindingChange)
+        reason = body.pop("reason", "")
+        return self._shown(bindings.put(name, body, by=self.by, new=False, reason=reason))
 
     @extend_schema(
         summary="Drop an inbound binding",
         description="Its queue is left as it is, its webhook is not found from now on. What it received is forgotten.",
-        parameters=ADDRESSED,
+        parameters=[*ADDRESSED, WHY],
         responses={204: OpenApiResponse(description="Gone.")},
     )
     def destroy(self, request: Request, name: str) -> Response:
-        bindings.drop(name, by=self.by)
+        bindings.drop(name, by=self.by, reason=self.why())
         return Response(status=204)
 
     @extend_schema(
         summary="Pause an inbound binding",
         description="A queue keeps what comes until it is resumed; a webhook is not found meanwhile.",
         parameters=ADDRESSED,
-        request=None,
+        request=Reason,
         responses={200: OpenApiResponse(InboundBindingRow)},
     )
     @action(detail=True, methods=["post"])
     def pause(self, request: Request, name: str) -> Response:
-        return self._shown(bindings.pause(name, by=self.by))
+        return self._shown(bindings.pause(name, by=self.by, reason=self.why()))
 
     @extend_schema(
         summary="Resume an inbound binding",
         description="It takes in what comes, and what a queue has kept.",
         parameters=ADDRESSED,
-        request=None,
+        request=Reason,
         responses={200: OpenApiResponse(InboundBindingRow)},
     )
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, name: str) -> Response:
-        return self._shown(bindings.resume(name, by=self.by))
+        return self._shown(bindings.resume(name, by=self.by, reason=self.why()))
 
     @staticmethod
     def _shown(row: InboundBinding, status: int = 200) -> Response:

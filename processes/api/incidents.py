@@ -19,6 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from processes.api import filters
+from processes.api.pagination import NewestRaised
 from processes.api.rows import Rows
 from processes.api.schema import problems
 from processes.api.shapes import Count, Id, Input, Name, Shown, Text, Variables, choices_of
@@ -153,6 +154,7 @@ class Incidents(Rows):
     queryset = Incident.objects.all()
     serializer_class = IncidentRow
     filterset_class = IncidentFilters
+    pagination_class = NewestRaised
     word = "incident"
 
     @extend_schema(

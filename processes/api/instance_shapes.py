@@ -11,7 +11,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from processes.api.payload import Payload
-from processes.api.shapes import Count, Id, Input, Name, Shown, Text, Variables
+from processes.api.shapes import Count, Id, Input, Name, Reason, Shown, Text, Variables
 from processes.models import FlowNodeInstance, Incident, ProcessInstance
 from processes.models.instances import row_by_row
 
@@ -135,10 +135,6 @@ class Start(Input):
             if attrs.setdefault("start_key", key) != key:
                 raise serializers.ValidationError({"start_key": "Expected the same as Idempotency-Key, or none."})
         return attrs
-
-
-class Reason(Input):
-    reason = Text(required=False, allow_blank=True, max_length=1000, help_text="For the history.")
 
 
 class Pick(Reason):

@@ -22,16 +22,16 @@ from processes.api.instance_shapes import (
     InstanceDetail,
     InstanceRow,
     Pick,
-    Reason,
     Scope,
     ScopeVariables,
     Start,
     VariablesPatch,
 )
+from processes.api.pagination import NewestStarted
 from processes.api.rendering import Fixed
 from processes.api.rows import ID, Rows
 from processes.api.schema import problems
-from processes.api.shapes import choices_of
+from processes.api.shapes import Reason, choices_of
 from processes.models import FlowNodeInstance, Incident, ProcessDefinition, ProcessInstance
 from processes.runtime import definitions, drawings, instances
 
@@ -64,7 +64,10 @@ KEY = OpenApiParameter(
 
 @extend_schema(tags=["process-instances"])
 @extend_schema_view(
-    list=extend_schema(summary="List process instances", description="Newest first."),
+    list=extend_schema(
+        summary="List process instances",
+        description="Newest first; with `started_before` by when they started.",
+    ),
     retrieve=extend_schema(
         summary="Show a process instance", description="And where it stands.", responses={200: InstanceDetail}
     ),
@@ -78,6 +81,7 @@ class Instances(Rows):
     )
     serializer_class = InstanceRow
     filterset_class = InstanceFilters
+    pagination_class = NewestStarted
     word = "instance"
 
     def get_serializer_class(self) -> type[InstanceRow]:
@@ -198,7 +202,7 @@ class Instances(Rows):
     )
     @action(detail=True, methods=["post"])
     def cancel(self, request: Request, pk: str) -> Response:
-        instances.cancel(int(pk), reason=self.ask(Reason).get("reason", ""), by=self.by)
+        instances.cancel(int(pk), reason=self.why(), by=self.by)
         return Response(self._shown(pk))
 
     @extend_schema(
@@ -225,7 +229,7 @@ class Instances(Rows):
     )
     @action(detail=True, methods=["post"])
     def suspend(self, request: Request, pk: str) -> Response:
-        instances.suspend(int(pk), reason=self.ask(Reason).get("reason", ""), by=self.by)
+        instances.suspend(int(pk), reason=self.why(), by=self.by)
         return Response(self._shown(pk))
 
     @extend_schema(
@@ -236,5 +240,5 @@ class Instances(Rows):
     )
     @action(detail=True, methods=["post"])
     def resume(self, request: Request, pk: str) -> Response:
-        instances.resume(int(pk), reason=self.ask(Reason).get("reason", ""), by=self.by)
+        instances.resume(int(pk), reason=self.why(), by=self.by)
         return Response(self._shown(pk))

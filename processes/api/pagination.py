@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
+from django.db.models import QuerySet
+from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
+from rest_framework.views import APIView
 
 BIGGEST_ID = 2**63 - 1
 
@@ -36,13 +39,17 @@ class NewestFirst(CursorPagination):
         """A forged cursor is the caller's fault, wherever it is wrong; the base class only sees the outer shell."""
         try:
             cursor = super().decode_cursor(request)
-            if cursor is not None and cursor.position is not None and not 0 <= int(cursor.position) <= BIGGEST_ID:
+            if cursor is not None and cursor.position is not None and not self.is_position(str(cursor.position)):
                 raise ValueError
         except (ValueError, NotFound):
             raise ValidationError(
                 {self.cursor_query_param: "Expected a cursor from `next` or `previous` of a page."}
             ) from None
         return cursor
+
+    def is_position(self, position: str) -> bool:
+        """Whether rows can stand there. Raises ValueError too where they cannot."""
+        return 0 <= int(position) <= BIGGEST_ID
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
         link = {"type": "string", "nullable": True, "format": "uri"}
@@ -61,3 +68,35 @@ class InOrder(NewestFirst):
     """Oldest first, for histories."""
 
     ordering = "id"
+
+
+class NewestUntil(NewestFirst):
+    """Newest first, which is by number, unless a filter leaves out what is later than a moment. By number, everything
+    later would be read on the way down to the first row of the page; by the moment, the index begins there."""
+
+    moment: ClassVar[str]
+    """The column; as good as unique, for rows that share one are skipped one by one."""
+    until: ClassVar[str]
+    """The filter."""
+    offset_cutoff = 100_000
+
+    def get_ordering(self, request: Request, queryset: QuerySet[Any], view: APIView) -> tuple[str, ...]:
+        return (f"-{self.moment}", "-id") if request.query_params.get(self.until) else ("-id",)
+
+    def is_position(self, position: str) -> bool:
+        if tuple(self.ordering) == ("-id",):
+            return super().is_position(position)
+        moment = parse_datetime(position)
+        return moment is not None and moment.tzinfo is not None
+
+
+class NewestStarted(NewestUntil):
+    moment, until = "started_at", "started_before"
+
+
+class NewestRaised(NewestUntil):
+    moment, until = "raised_at", "raised_before"
+
+
+class NewestDone(NewestUntil):
+    moment, until = "at", "before"

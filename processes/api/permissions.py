@@ -37,6 +37,15 @@ class ModelPermissions(BasePermission):
         return bool(user.has_perm(f"{meta.app_label}.{verb(method, getattr(view, 'action', None))}_{meta.model_name}"))
 
 
+class HistoryPermissions(ModelPermissions):
+    """The history of an instance as a file takes what its pages take, beside what its instance takes."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        if not super().has_permission(request, view):
+            return False
+        return request.method not in ("GET", "HEAD") or request.user.has_perm("processes.view_step")
+
+
 def verb(method: str, action: str | None) -> str:
     if method in ("get", "head"):
         return "view"

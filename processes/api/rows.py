@@ -6,14 +6,17 @@ from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import Http404
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework import mixins
 from rest_framework.exceptions import NotFound
 from rest_framework.viewsets import GenericViewSet
 
-from processes.api.shapes import Input
+from processes.api.shapes import Input, Reason
 
 ID = "[0-9]{1,18}"
 """Every bigint of at most 18 digits; what is longer has no route, so it is 404 like any other that is not there."""
+WHY = OpenApiParameter("reason", str, description="Why, for the record of what was done: at most 1,000 characters.")
+"""The query parameter of what is asked without a body."""
 
 
 class Door(GenericViewSet[Any]):
@@ -41,6 +44,12 @@ class Door(GenericViewSet[Any]):
         body = kind(data=self.request.data if data is None else data, context=context)
         body.is_valid(raise_exception=True)
         return body.validated_data  # type: ignore[no-any-return]
+
+    def why(self) -> str:
+        """The reason that whoever asks gives: in the body, or in the query of a DELETE, which has none."""
+        data = self.request.query_params.dict() if self.request.method == "DELETE" else None
+        reason: str = self.ask(Reason, data).get("reason", "")
+        return reason
 
     @property
     def by(self) -> str:

@@ -7,9 +7,9 @@ from rest_framework import mixins
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from processes.api.rows import Door
+from processes.api.rows import WHY, Door
 from processes.api.schema import problems
-from processes.api.shapes import Input, Shown, Text
+from processes.api.shapes import Reason, Shown, Text
 from processes.models import Secret
 from processes.runtime import secrets
 
@@ -25,7 +25,7 @@ class SecretRow(Shown):
         read_only_fields = fields
 
 
-class SecretValue(Input):
+class SecretValue(Reason):
     """What is to be kept."""
 
     value = Text(max_length=65_536, write_only=True, help_text="Blanks and line ends are part of it.")
@@ -64,15 +64,16 @@ class Secrets(mixins.ListModelMixin, Door):
         examples=[OpenApiExample("A password", request_only=True, value={"value": "correct horse battery staple"})],
     )
     def update(self, request: Request, name: str) -> Response:
-        new = secrets.put(name, self.ask(SecretValue)["value"], by=self.by)
+        body = self.ask(SecretValue)
+        new = secrets.put(name, body["value"], by=self.by, reason=body.get("reason", ""))
         return Response(status=201 if new else 204)
 
     @extend_schema(
         summary="Drop a secret",
         description="Jobs that name it end as incidents from now on.",
-        parameters=ADDRESSED,
+        parameters=[*ADDRESSED, WHY],
         responses={204: OpenApiResponse(description="Gone.")},
     )
     def destroy(self, request: Request, name: str) -> Response:
-        secrets.drop(name, by=self.by)
+        secrets.drop(name, by=self.by, reason=self.why())
         return Response(status=204)

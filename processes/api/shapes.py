@@ -73,6 +73,12 @@ class Name(Text):
         )
 
 
+class Reason(Input):
+    """Why somebody asks for something to be done; kept with who and when."""
+
+    reason = Text(required=False, allow_blank=True, max_length=1000, help_text="Why, for the history.")
+
+
 class Id(serializers.IntegerField):
     """The primary key of a row."""
 

@@ -22,14 +22,15 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from processes.api.authentication import BasicAuthentication, TokenAuthentication
-from processes.api.shapes import Input, Seconds
+from processes.api.rows import WHY
+from processes.api.shapes import Reason, Seconds
 from processes.runtime import audit
 
 OBTAIN: Any = [{"password": []}, {"cookieAuth": []}]
 LONGEST = 10 * 366 * 86_400
 
 
-class TokenRequest(Input):
+class TokenRequest(Reason):
     expires_in_seconds = Seconds(
         required=False, min_value=1, max_value=LONGEST, help_text="After that it is invalid; without, it never expires."
     )
@@ -42,7 +43,7 @@ class Token(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(allow_null=True, help_text="Null: never.")
 
 
-class Scope(Input):
+class Scope(Reason):
     all = serializers.BooleanField(required=False, default=False)
 
 
@@ -71,9 +72,10 @@ class Tokens(APIView):
         body = TokenRequest(data=request.data)
         body.is_valid(raise_exception=True)
         expiry = body.validated_data.get("expires_in_seconds")
+        reason = body.validated_data.get("reason", "")
         with transaction.atomic():
             row, token = AuthToken.objects.create(request.user, expiry=expiry)
-            audit.record("create", "token", row.token_key, by=_by(request))
+            audit.record("create", "token", row.token_key, by=_by(request), reason=reason)
         return Response(
             Token({"token": token, "expires_at": row.expiry}).data,
             status.HTTP_201_CREATED,
@@ -83,7 +85,7 @@ class Tokens(APIView):
     @extend_schema(
         summary="Revoke a token",
         description="The token of the request. With `all=true`, and for a session always: every token of the user.",
-        parameters=[OpenApiParameter("all", bool, description="Every token of the user.")],
+        parameters=[OpenApiParameter("all", bool, description="Every token of the user."), WHY],
         request=None,
         responses={204: OpenApiResponse(description="Revoked.")},
     )
@@ -95,7 +97,8 @@ class Tokens(APIView):
             tokens = tokens.filter(pk=request.auth.pk)
         with transaction.atomic():
             revoked, _ = tokens.delete()
-            audit.record("drop", "token", "", by=_by(request), details={"tokens": revoked})
+            reason = query.validated_data.get("reason", "")
+            audit.record("drop", "token", "", by=_by(request), reason=reason, details={"tokens": revoked})
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

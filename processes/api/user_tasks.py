@@ -21,7 +21,7 @@ from processes.api import filters
 from processes.api.payload import Payload
 from processes.api.rows import Rows
 from processes.api.schema import problems
-from processes.api.shapes import Input, Name, Shown, Variables
+from processes.api.shapes import Input, Name, Reason, Shown, Variables
 from processes.models import UserTask
 from processes.runtime import user_tasks
 
@@ -77,7 +77,7 @@ class UserTaskDetail(Payload, UserTaskRow):
         return dict(user_tasks.variables(task.pk))
 
 
-class Assignment(Input):
+class Assignment(Reason):
     assignee = Name(allow_blank=True, help_text="Empty: nobody has it any more.")
 
 
@@ -85,7 +85,7 @@ class Taking(Input):
     assignee = Name(required=False, help_text="Who takes it; the user who asks, unless given.")
 
 
-class WorkDone(Input):
+class WorkDone(Reason):
     variables = Variables(required=False, help_text="The result, which the output mappings of the model see.")
 
 
@@ -158,7 +158,8 @@ class UserTasks(Rows):
     )
     @action(detail=True, methods=["post"])
     def assign(self, request: Request, pk: str) -> Response:
-        user_tasks.assign(int(pk), self.ask(Assignment)["assignee"], by=self.by)
+        body = self.ask(Assignment)
+        user_tasks.assign(int(pk), body["assignee"], by=self.by, reason=body.get("reason", ""))
         return Response(status=204)
 
     @extend_schema(
@@ -172,5 +173,6 @@ class UserTasks(Rows):
     def complete(self, request: Request, pk: str) -> Response:
         body = self.ask(WorkDone)
         user = request.user.get_username()
-        user_tasks.complete(int(pk), body.get("variables"), user=user, by=self.by)
+        reason = body.get("reason", "")
+        user_tasks.complete(int(pk), body.get("variables"), user=user, by=self.by, reason=reason)
         return Response(status=204)

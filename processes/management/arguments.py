@@ -1,10 +1,10 @@
-"""What people type, turned into values. Every function is an argparse type: what it refuses is a usage error."""
+"""What people type, turned into values. Every other function is an argparse type: what it refuses is a usage error."""
 
 from __future__ import annotations
 
 import json
 import re
-from argparse import ArgumentTypeError
+from argparse import ArgumentParser, ArgumentTypeError
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,11 @@ from django.utils.dateparse import parse_duration
 from processes.models.fields import DecimalDecoder
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def add_reason(parser: ArgumentParser, told: str = "why, for the record") -> None:
+    """The option that every verb of an operator has."""
+    parser.add_argument("--reason", default="", metavar="TEXT", help=told)
 
 
 def variables(text: str) -> dict[str, Any]:

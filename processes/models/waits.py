@@ -17,6 +17,12 @@ PARKED = ("paused", "breaker", "rate", "concurrency")
 """Why a connection lets a job wait."""
 
 
+def incident_kinds() -> list[tuple[str, str]]:
+    """The kinds with what operators read: the engine's words, but for one that would read like a riddle."""
+    told = {IncidentKind.JOB_NO_RETRIES.value: "No retries left"}
+    return [(value, told.get(value, label)) for value, label in choices(IncidentKind)]
+
+
 class Job(models.Model):
     """Work for the outside, to be claimed by a worker.
 
@@ -244,7 +250,7 @@ class Incident(models.Model):
     element_id = models.CharField(max_length=255)
     process_id = models.CharField(max_length=255)
     job_type = models.CharField(max_length=255, blank=True, default="")
-    kind = models.CharField(max_length=32, choices=choices(IncidentKind))
+    kind = models.CharField(max_length=32, choices=incident_kinds())
     message = models.TextField()
     error_code = models.CharField(
         max_length=255, blank=True, default="", help_text="Of the BPMN error, or what a connector gave its failure."

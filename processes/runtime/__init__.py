@@ -13,7 +13,7 @@ Every verb joins the caller's ``transaction.atomic()``: business rows and proces
     by_hand                                                     what operators do in the place of workers and clocks
     connections admission                                       destinations; who may call them now
     lifecycle deployments comparisons                           versions are suspended, deleted, checked, compared
-    statistics                                                  how many visits, how long, how many failed
+    statistics                                                  visits and attempts: how many, how long, failed
     drawings timelines retention workers                        what looks at rows, drops them, or says who is there
     past waterfall                                              instances as they were; what time was spent with
     documents                                                   binary results, stored and handed out

@@ -6,16 +6,13 @@ Details say what was changed and never what it holds: no variables, no secrets.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from processes.models import Action
 from processes.runtime import values
-
-KEPT = timedelta(days=365)
-"""For how long, unless somebody purges sooner or later by hand."""
 
 
 def record(
@@ -34,6 +31,6 @@ def record(
 
 
 def forget(limit: int = 1000) -> int:
-    """Drop what is older than `KEPT`; how many."""
-    old = Action.objects.filter(at__lt=timezone.now() - KEPT).order_by("at")
+    """Drop what is older than is kept (`ORCHESTRATOR_AUDIT_DAYS`); how many."""
+    old = Action.objects.filter(at__lt=timezone.now() - settings.ORCHESTRATOR["AUDIT"]).order_by("at")
     return Action.objects.filter(pk__in=list(old.values_list("pk", flat=True)[:limit])).delete()[0]

@@ -220,12 +220,12 @@ def progress(batch: Batch) -> Progress:
 # -- pause, resume, cancel ---------------------------------------------------------------------------------------------
 
 
-def pause(batch_id: int, *, by: str = "") -> None:
+def pause(batch_id: int, *, by: str = "", reason: str = "") -> None:
     """Raises `Rejected`: ``batch-not-found``, ``batch-not-active``."""
-    _turn("pause", batch_id, ("ACTIVE",), by, state="PAUSED")
+    _turn("pause", batch_id, ("ACTIVE",), by, reason, state="PAUSED")
 
 
-def resume(batch_id: int, *, by: str = "") -> None:
+def resume(batch_id: int, *, by: str = "", reason: str = "") -> None:
     """Go on. What failed again until now is forgiven: whoever resumes has seen it. Canaries of which nobody knew what
     became of them are waited for no longer. Raises `Rejected`: ``batch-not-found``, ``batch-not-paused``."""
     with database.atomic():
@@ -236,6 +236,7 @@ def resume(batch_id: int, *, by: str = "") -> None:
             batch_id,
             ("PAUSED",),
             by,
+            reason,
             state="ACTIVE",
             note="",
             due_at=timezone.now(),
@@ -245,16 +246,16 @@ def resume(batch_id: int, *, by: str = "") -> None:
         )
 
 
-def cancel(batch_id: int, *, by: str = "") -> None:
+def cancel(batch_id: int, *, by: str = "", reason: str = "") -> None:
     """What is done stays done, and what is pending is never done. Raises `Rejected`: ``batch-not-found``,
     ``batch-ended``."""
-    _turn("cancel", batch_id, ("ACTIVE", "PAUSED"), by, state="CANCELLED", ended_at=timezone.now())
+    _turn("cancel", batch_id, ("ACTIVE", "PAUSED"), by, reason, state="CANCELLED", ended_at=timezone.now())
 
 
-def _turn(verb: str, batch_id: int, states: tuple[str, ...], by: str, **columns: Any) -> None:
+def _turn(verb: str, batch_id: int, states: tuple[str, ...], by: str, reason: str, **columns: Any) -> None:
     with database.atomic():
         if Batch.objects.filter(pk=batch_id, state__in=states).update(**columns):
-            audit.record(verb, "batch", batch_id, by=by)
+            audit.record(verb, "batch", batch_id, by=by, reason=reason)
             return
     state = Batch.objects.filter(pk=batch_id).values_list("state", flat=True).first()
     if state is None:

@@ -43,7 +43,7 @@ def find(name: str) -> InboundBinding:
     return row
 
 
-def put(name: str, given: Mapping[str, Any], *, by: str, new: bool | None = None) -> InboundBinding:
+def put(name: str, given: Mapping[str, Any], *, by: str, new: bool | None = None, reason: str = "") -> InboundBinding:
     """Make a binding, or change the given fields of one. `new`: it must not, or must, exist already (None: either).
 
     Raises `Rejected`: ``value-invalid``, ``inbound-binding-not-found``, ``inbound-binding-exists``.
@@ -67,16 +67,16 @@ def put(name: str, given: Mapping[str, Any], *, by: str, new: bool | None = None
         except IntegrityError:  # somebody was faster
             raise _exists(name) from None
         changed = {"fields": sorted(given)}
-        audit.record("create" if is_new else "change", "inbound binding", name, by=by, details=changed)
+        audit.record("create" if is_new else "change", "inbound binding", name, by=by, reason=reason, details=changed)
     logger.info("Inbound binding %s was %s by %s", name, "made" if is_new else "changed", by)
     return find(name)
 
 
-def drop(name: str, *, by: str) -> None:
+def drop(name: str, *, by: str, reason: str = "") -> None:
     """Drop a binding, with its memory of what was received. Raises `Rejected` with ``inbound-binding-not-found``."""
     with transaction.atomic():
         find(name).delete()
-        audit.record("drop", "inbound binding", name, by=by)
+        audit.record("drop", "inbound binding", name, by=by, reason=reason)
     logger.info("Inbound binding %s was dropped by %s", name, by)
 
 

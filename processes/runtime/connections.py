@@ -70,7 +70,7 @@ def find(name: str) -> Connection:
     return row
 
 
-def put(name: str, given: Mapping[str, Any], *, by: str, new: bool | None = None) -> Connection:
+def put(name: str, given: Mapping[str, Any], *, by: str, new: bool | None = None, reason: str = "") -> Connection:
     """Make a connection, or change the given fields of one. `new`: it must not, or must, exist already (None: either).
 
     Raises `Rejected`: ``value-invalid``, ``connection-not-found``, ``connection-exists``.
@@ -97,15 +97,15 @@ def put(name: str, given: Mapping[str, Any], *, by: str, new: bool | None = None
         row.save()
         GateRow.objects.get_or_create(connection=row)
         changed = {"fields": sorted(given)}
-        audit.record("create" if made else "change", "connection", name, by=by, details=changed)
+        audit.record("create" if made else "change", "connection", name, by=by, reason=reason, details=changed)
     return find(name)
 
 
-def drop(name: str, *, by: str = "") -> None:
+def drop(name: str, *, by: str = "", reason: str = "") -> None:
     """Drop a connection. Jobs that name it end as incidents. Raises `Rejected` with ``connection-not-found``."""
     with transaction.atomic():
         find(name).delete()
-        audit.record("drop", "connection", name, by=by)
+        audit.record("drop", "connection", name, by=by, reason=reason)
 
 
 def pause(name: str, *, by: str, reason: str = "") -> Connection:

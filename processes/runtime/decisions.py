@@ -52,7 +52,7 @@ class Evaluated:
     evaluation: dmn.Evaluation
 
 
-def deploy(xml: bytes, *, resource: str = "", by: str = "") -> DecisionDeployment:
+def deploy(xml: bytes, *, resource: str = "", by: str = "", reason: str = "") -> DecisionDeployment:
     """Deploy every decision of a DMN file, or none of them; content identical to the latest version is that version.
 
     Raises `ModelInvalid` with everything that is wrong with the file.
@@ -64,11 +64,11 @@ def deploy(xml: bytes, *, resource: str = "", by: str = "") -> DecisionDeploymen
     with transaction.atomic():
         # Always in the same order, so that two files that share decisions cannot wait for each other.
         for id in sorted(model.decisions):
-            found[id] = _version(model.decisions[id], xml, digest, resource, by)
+            found[id] = _version(model.decisions[id], xml, digest, resource, by, reason)
     return DecisionDeployment(tuple(found[id] for id in model.decisions), model.warnings)
 
 
-def _version(decision: dmn.Decision, xml: bytes, digest: str, resource: str, by: str) -> DeployedDecision:
+def _version(decision: dmn.Decision, xml: bytes, digest: str, resource: str, by: str, reason: str) -> DeployedDecision:
     id = values.text(decision.id, what="a decision id")
     for _ in range(TURNS):
         latest = DecisionDefinition.objects.filter(decision_id=id).order_by("-version").first()
@@ -89,7 +89,7 @@ def _version(decision: dmn.Decision, xml: bytes, digest: str, resource: str, by:
             with transaction.atomic():
                 definition.save(force_insert=True)
                 what = {"version": definition.version, "resource": resource, "digest": digest}
-                audit.record("deploy", "decision definition", id, by=by, details=what)
+                audit.record("deploy", "decision definition", id, by=by, reason=reason, details=what)
         except IntegrityError:
             continue  # somebody else took this version; look again
         return DeployedDecision(definition, True)

@@ -55,14 +55,14 @@ class Deployment:
         return any([one.created for one in self.definitions] + [one.created for one in self.decisions])
 
 
-def deploy(xml: bytes, *, resource: str = "", by: str = "") -> Deployment:
+def deploy(xml: bytes, *, resource: str = "", by: str = "", reason: str = "") -> Deployment:
     """Deploy every executable process of a BPMN file, or every decision of a DMN file, or none of them.
 
     Content identical to the latest version is that version and not a new one. Raises `ModelInvalid`
     with everything that is wrong with the file.
     """
     if decisions.is_dmn(xml):
-        found_decisions = decisions.deploy(xml, resource=resource, by=by)
+        found_decisions = decisions.deploy(xml, resource=resource, by=by, reason=reason)
         return Deployment((), found_decisions.warnings, found_decisions.decisions)
     model = parse(xml)
     warnings = (*model.warnings, *checks.findings(model))
@@ -74,7 +74,7 @@ def deploy(xml: bytes, *, resource: str = "", by: str = "") -> Deployment:
     with transaction.atomic():
         # Always in the same order, so that two files that share processes cannot wait for each other.
         for process in sorted(model.processes, key=lambda process: process.id):
-            deployed = found[process.id] = _version(process, xml, digest, resource, by)
+            deployed = found[process.id] = _version(process, xml, digest, resource, by, reason)
             if deployed.created:
                 _subscribe(deployed.definition, _still_due(deployed.definition, process, starts[process.id], at), at)
     warnings = (*warnings, *unknown_calls(model))
@@ -200,7 +200,7 @@ def unknown_calls(model: Model, also: Collection[str] = ()) -> Iterator[Problem]
 # -- versions ----------------------------------------------------------------------------------------------------------
 
 
-def _version(process: Process, xml: bytes, digest: str, resource: str, by: str) -> Deployed:
+def _version(process: Process, xml: bytes, digest: str, resource: str, by: str, reason: str) -> Deployed:
     for _ in range(TURNS):
         latest = ProcessDefinition.objects.filter(process_id=process.id).order_by("-version").first()
         if latest is not None and latest.digest == digest:
@@ -220,7 +220,7 @@ def _version(process: Process, xml: bytes, digest: str, resource: str, by: str) 
             with transaction.atomic():
                 definition.save(force_insert=True)
                 what = {"version": definition.version, "resource": resource, "digest": digest}
-                audit.record("deploy", "process definition", process.id, by=by, details=what)
+                audit.record("deploy", "process definition", process.id, by=by, reason=reason, details=what)
         except IntegrityError:
             continue  # somebody else took this version; look again
         return Deployed(definition, True)

@@ -65,10 +65,10 @@ def check(files: Sequence[File]) -> tuple[Verdict, ...]:
     return tuple(verdicts)
 
 
-def deploy(files: Sequence[File], *, by: str = "") -> tuple[Deployment, ...]:
+def deploy(files: Sequence[File], *, by: str = "", reason: str = "") -> tuple[Deployment, ...]:
     """Deploy all files or none. Raises `ModelInvalid` with the problems of the first that is refused."""
     with transaction.atomic():
-        return tuple(definitions.deploy(file.content, resource=file.name, by=by) for file in files)
+        return tuple(definitions.deploy(file.content, resource=file.name, by=by, reason=reason) for file in files)
 
 
 def _read(file: File) -> tuple[Model | dmn.DecisionModel | None, tuple[Problem, ...]]:

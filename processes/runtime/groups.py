@@ -14,7 +14,8 @@ from django.db.models import Q
 
 LOOKED_AT = (
     "batch", "batchitem", "connection", "decisiondefinition", "document", "inboundbinding", "incident", "job",
-    "message", "processdefinition", "processinstance", "signal", "usertask", "worker", "awaitedreply", "earlyreply",
+    "message", "processdefinition", "processinstance", "signal", "step", "usertask", "worker", "awaitedreply",
+    "earlyreply",
 )  # fmt: skip
 """What a viewer sees; neither names of secrets nor the records of who did what."""
 

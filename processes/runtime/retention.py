@@ -28,7 +28,9 @@ def ended(older_than: timedelta, *, process_id: str | None = None) -> QuerySet[P
     return found.filter(process_id=process_id) if process_id is not None else found
 
 
-def purge(older_than: timedelta, *, process_id: str | None = None, batch: int = 500, by: str = "") -> Iterator[int]:
+def purge(
+    older_than: timedelta, *, process_id: str | None = None, batch: int = 500, by: str = "", reason: str = ""
+) -> Iterator[int]:
     """Delete instances that ended before that long ago; yields how many after every batch, each a transaction.
 
     Live instances are never deleted, however old. Nothing happens unless the result is iterated.
@@ -41,7 +43,7 @@ def purge(older_than: timedelta, *, process_id: str | None = None, batch: int = 
             if ids:
                 ProcessInstance.objects.filter(pk__in=ids).only("pk").order_by().delete()
                 what = {"instances": len(ids), "older_than_seconds": older_than.total_seconds()}
-                audit.record("purge", "process instance", process_id or "", by=by, details=what)
+                audit.record("purge", "process instance", process_id or "", by=by, reason=reason, details=what)
         if not ids:
             return
         yield len(ids)

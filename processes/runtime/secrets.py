@@ -36,7 +36,7 @@ class Missing(LookupError):
     """A placeholder names a secret that there is not, or that no key of ours opens. Says which, for operators."""
 
 
-def put(name: str, value: str, *, by: str = "") -> bool:
+def put(name: str, value: str, *, by: str = "", reason: str = "") -> bool:
     """Keep a secret, or replace it; whether it is new. Raises `Rejected` with ``value-invalid``."""
     if not re.fullmatch(SECRET_NAME, values.text(name, what="the name of a secret")):
         raise Rejected(
@@ -56,7 +56,7 @@ def put(name: str, value: str, *, by: str = "") -> bool:
                 )[1]
             )
         )
-        audit.record("create" if made else "change", "secret", name, by=by)
+        audit.record("create" if made else "change", "secret", name, by=by, reason=reason)
     return made
 
 
@@ -73,15 +73,15 @@ def find(name: str) -> Secret:
     return row
 
 
-def drop(name: str, *, by: str = "") -> None:
+def drop(name: str, *, by: str = "", reason: str = "") -> None:
     """Drop a secret. Raises `Rejected` with ``secret-not-found``."""
     with transaction.atomic():
         if not Secret.objects.filter(name=name).delete()[0]:
             raise Rejected("secret-not-found", f"Expected a secret named '{values.told(name, 255)}' but found none")
-        audit.record("drop", "secret", name, by=by)
+        audit.record("drop", "secret", name, by=by, reason=reason)
 
 
-def rotate(*, by: str = "") -> int:
+def rotate(*, by: str = "", reason: str = "") -> int:
     """Encrypt every secret anew with the first key; how many. Raises `Rejected` with ``secret-unreadable`` where no
     key opens one, and then changes none."""
     fernet, rotated = _fernet(), 0
@@ -95,7 +95,7 @@ def rotate(*, by: str = "") -> int:
                 ) from None
             row.save(update_fields=["ciphertext"])
             rotated += 1
-        audit.record("rotate", "secret", "", by=by, details={"secrets": rotated})
+        audit.record("rotate", "secret", "", by=by, reason=reason, details={"secrets": rotated})
     return rotated
 
 

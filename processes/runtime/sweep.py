@@ -23,6 +23,7 @@ from processes.runtime import (
     timers,
     workers,
 )
+from processes.runtime.statistics import attempts
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ def sweep_once(*, thorough: bool = True) -> Swept:
     if not thorough:
         return swept
     _part(throughput.count)  # no work that anybody waits for
+    _part(attempts.sample)
     return replace(
         swept,
         expired=_part(messages.expire) + _part(replies.forget) + _part(inbound.forget) + _part(signals.forget),

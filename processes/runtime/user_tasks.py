@@ -49,17 +49,19 @@ def claim(job_id: int, assignee: str) -> None:
         raise Rejected("user-task-assigned", what)
 
 
-def assign(job_id: int, assignee: str, *, by: str = "") -> None:
+def assign(job_id: int, assignee: str, *, by: str = "", reason: str = "") -> None:
     """Give a task to somebody, whoever has it; "" takes it away. Raises `Rejected`: ``user-task-not-found``,
     ``value-invalid``."""
     name = values.text(assignee, what="an assignee")
     with atomic():
         if not open_tasks().filter(pk=job_id).update(assignee=name):
             raise _not_found(job_id)
-        audit.record("assign", "user task", job_id, by=by, details={"assignee": name})
+        audit.record("assign", "user task", job_id, by=by, reason=reason, details={"assignee": name})
 
 
-def complete(job_id: int, variables: Mapping[str, Any] | None = None, *, user: str = "", by: str) -> None:
+def complete(
+    job_id: int, variables: Mapping[str, Any] | None = None, *, user: str = "", by: str, reason: str = ""
+) -> None:
     """The work is done, with these variables as its result. `user`: refused where somebody else has the task.
 
     Raises `Rejected`: ``user-task-not-found``, ``user-task-assigned``, ``instance-suspended``, ``variables-invalid``.
@@ -81,7 +83,7 @@ def complete(job_id: int, variables: Mapping[str, Any] | None = None, *, user: s
         job.state, job.attempt = JobState.CLAIMED, job.attempt + 1
         return c.CompleteJob(job.key, job.attempt, result)
 
-    transaction.carry_out(instance_id, decide, by=by)
+    transaction.carry_out(instance_id, decide, by=by, reason=reason)
 
 
 def _found(job_id: int) -> UserTask:

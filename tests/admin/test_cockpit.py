@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from processes.admin.sections import SECTIONS, sections
 from processes.admin.sparklines import Line, bars, lines
-from processes.models import Connection, Gate, Job, Minute, ProcessDefinition, ProcessInstance
+from processes.models import Connection, Gate, Incident, Job, Minute, ProcessDefinition, ProcessInstance
 from processes.runtime import connections, user_tasks, workers
 from tests.admin.conftest import deploy, fail, start
 from tests.drawing import Drawing
@@ -111,7 +111,60 @@ def test_the_last_hour_is_drawn_and_told(admin: Client, order: ProcessDefinition
     html = admin.get(reverse(INDEX)).content.decode()
     assert 'aria-label="instances ended a minute: 7 in the last hour, 7 at most"' in html
     assert "1.5 s" in html
-    assert html.count('class="spark"') == 4
+    assert html.count('class="spark"') == 6
+    assert 'id="failing"' not in html
+    assert 'id="times"' not in html
+
+
+TIMES = {"charge-card": {"waited": {"7": 9, "48": 1}, "worked": {"-8": 10}, "completed": 8, "failed": 2}}
+FAILED = {
+    "0f3a9c1b2d4e5f60": {
+        "process": "order",
+        "element": "charge",
+        "type": "charge-card",
+        "message": "503 <Service Unavailable>",
+        "last": "2030-01-31T12:00:00+00:00",
+        "count": 2,
+    }
+}
+
+
+def minute(minutes_ago: int, **columns: Any) -> None:
+    at = timezone.now().replace(second=0, microsecond=0) - timedelta(minutes=minutes_ago)
+    Minute.objects.create(at=at, **{"times": TIMES, "failed": FAILED, **columns})
+
+
+def test_what_fails_is_told_by_what_is_alike(admin: Client, order: ProcessDefinition) -> None:
+    fail(start(order))
+    like = Incident.objects.get().fingerprint
+    minute(9, failed={like: {**FAILED["0f3a9c1b2d4e5f60"], "message": "an older one"}})
+    minute(3, failed={like: FAILED["0f3a9c1b2d4e5f60"]})
+    (one,) = look(admin)["failing"]
+    assert (one.count, one.type, one.element_id, one.message) == (
+        "4",
+        "charge-card",
+        "charge",
+        "503 <Service Unavailable>",
+    )
+    assert "503 &lt;Service Unavailable&gt;" in admin.get(reverse(INDEX)).content.decode()
+    assert [row.fingerprint for row in admin.get(one.href).context["cl"].result_list] == [like]
+
+
+def test_how_long_jobs_waited_and_took_is_told_by_type(admin: Client) -> None:
+    minute(9)
+    minute(3)
+    (one,) = look(admin)["times"]
+    assert (one.type, one.completed, one.failed) == ("charge-card", "16", "4")
+    assert (one.waited, one.waited_p95, one.worked) == ("2.0 s", "2 min", "489 ms")
+    waited, worked = look(admin)["paces"][-2:]
+    assert (waited.number, waited.note) == ("2.0 s", "median, and 2 min for 95 of 100")
+    assert worked.drawing.count("M") == 4, "a median and a 95th percentile, of two minutes apart"
+
+
+def test_only_who_may_sees_what_fails_and_what_it_says(staff: Callable[..., Client]) -> None:
+    minute(3)
+    context = look(staff("view_processinstance"))
+    assert (context["times"], context["failing"]) == ([], [])
 
 
 def test_bars_are_as_tall_as_they_are_many() -> None:

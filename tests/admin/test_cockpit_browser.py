@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -16,12 +17,15 @@ from django.contrib.auth import get_user_model
 from django.core.management import call_command
 from django.db import connections as databases
 from django.urls import reverse
+from django.utils import timezone
 from playwright.sync_api import Page, expect, sync_playwright
 
-from processes.models import ProcessDefinition
-from processes.runtime import connections, workers
-from tests.admin.conftest import deploy, start
+from processes.models import Action, Connection, Minute, ProcessDefinition
+from processes.runtime import batches, connections, workers
+from processes.runtime.incidents import Selection
+from tests.admin.conftest import deploy, fail, start
 from tests.admin.test_browser import FLAGS, log_in
+from tests.admin.test_cockpit import FAILED, TIMES
 from tests.drawing import Drawing
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -120,3 +124,66 @@ def start_in_thread(definition: ProcessDefinition) -> None:
         start(definition)
     finally:
         databases.close_all()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_use_what_asks_why_and_what_tells_how_long(
+    live_server: Any, in_browser: Callable[..., Any], scheme: str
+) -> None:
+    at = timezone.now().replace(second=0, microsecond=0)
+    for number in range(2, 40):
+        Minute.objects.create(at=at - timedelta(minutes=number), jobs=9, times=TIMES, failed=FAILED)
+    connections.put("shop", {"url": "https://shop.example"}, by="user:ada")
+    shop = Connection.objects.get().pk
+    fail(start(order_of_two()))
+    batch = batches.retry(Selection(process_id="order"), by="user:ada")
+
+    def visit(page: Page) -> list[str]:
+        log_in(page, live_server.url + reverse("admin:index"))
+        page.wait_for_selector("#times")
+        assert page.locator("#failing tbody tr").count() == 1
+        found = grave(page)
+        for name, *given in (
+            ("connection_add",),
+            ("connection_change", shop),
+            ("connection_delete", shop),
+            ("batch_change", batch.pk),
+            ("processdefinition_deploy",),
+        ):
+            page.goto(live_server.url + reverse(f"admin:processes_{name}", args=given))
+            reason = page.locator("[name=reason]").first
+            assert reason.is_visible(), name
+            # axe measures fields with styles of its own, which our policy refuses.
+            assert reason.evaluate("field => field.labels.length") == 1, name
+        return found
+
+    found = in_browser(visit, scheme)
+    assert found == [], "\n".join(found)
+
+
+def test_a_reason_stays_where_it_is_typed_while_the_progress_is_fetched_again(
+    live_server: Any, in_browser: Callable[..., Any]
+) -> None:
+    fail(start(order_of_two()))
+    batch = batches.retry(Selection(process_id="order"), by="user:ada")
+    address = reverse("admin:processes_batch_change", args=[batch.pk])
+
+    def pause(page: Page) -> None:
+        log_in(page, live_server.url + address)
+        page.get_by_label("Reason").fill("The bank is away")
+        with page.expect_response(f"**{reverse('admin:processes_batch_progress', args=[batch.pk])}"):
+            pass
+        page.wait_for_timeout(300)  # until it is put in its place
+        page.locator("#batch-pause").click()
+        page.wait_for_selector("#batch-resume")
+        page.locator("#batch-cancel").click()
+        page.wait_for_selector(".messagelist")
+        expect(page.get_by_label("Reason")).to_have_count(0)
+
+    in_browser(pause)
+    told = Action.objects.filter(kind="batch").order_by("id").values_list("verb", "reason")
+    assert list(told) == [("create", ""), ("pause", "The bank is away"), ("cancel", "")]
+
+
+def order_of_two() -> ProcessDefinition:
+    return deploy(Drawing("order").start().service("charge", type="charge-card", retries=2).end())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from itertools import pairwise
 from time import perf_counter
@@ -13,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from processes.models import ProcessDefinition, Worker
+from processes.models import ProcessDefinition, ProcessInstance, Worker
 from processes.runtime import jobs, messages, recovery
 from tests.admin.conftest import deploy, fail, start
 from tests.drawing import Drawing
@@ -158,3 +159,49 @@ def test_lists_never_read_documents_or_variables(admin: Client, order: ProcessDe
         said = " ".join(query["sql"] for query in queries)
         assert '."xml"' not in said
         assert '"processes_processinstance"."variables"' not in said
+
+
+def test_the_list_of_definitions_counts_no_further_than_it_says(
+    admin: Client, order: ProcessDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = deploy(Drawing("other").start().service("t").end())
+    for definition, count in ((order, 4), (other, 3)):
+        for _ in range(count):
+            fail(start(definition)) if definition == order else start(definition)
+    monkeypatch.setattr("processes.admin.definitions.COUNTED", 3)
+    monkeypatch.setattr("processes.admin.definitions.MOST_INCIDENTS", 2)
+    with CaptureQueriesContext(connection) as queries:
+        page = admin.get(reverse("admin:processes_processdefinition_changelist"))
+    html = page.content.decode()
+    assert re.findall(r'class="count ([a-z]*)"[^>]*>([^<]+)<', html) == [("", "3+"), ("bad", "2+"), ("", "3")]
+    of_instances = [each["sql"] for each in queries if 'COUNT("processes_processinstance"."id")' in each["sql"]]
+    (counted,) = of_instances
+    assert f"IN ({other.pk})" in counted, "only versions with few are counted whole"
+
+
+@pytest.mark.only_on("postgresql")
+def test_what_runs_of_a_version_is_looked_up_by_index(admin: Client, order: ProcessDefinition) -> None:
+    """Also of one that has a handful among all the others, as old ones have."""
+    rare, none = (deploy(Drawing(name).start().service("t").end()) for name in ("rare", "none"))
+    now = timezone.now()
+    ProcessInstance.objects.bulk_create(
+        ProcessInstance(definition=order, process_id="order", started_at=now) for _ in range(10_000)
+    )
+    start(rare)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE processes_processinstance")
+        with CaptureQueriesContext(connection) as queries:
+            html = admin.get(reverse("admin:processes_processdefinition_changelist")).content.decode()
+        assert re.findall(r'class="count [a-z]*"[^>]*>([^<]+)<', html) == ["1,000+", "1"]
+        statements = [
+            each["sql"]
+            for each in queries
+            if "OFFSET 1000" in each["sql"] or 'COUNT("processes_processinstance"' in each["sql"]
+        ]
+        assert len(statements) == 2
+        assert f'U0."definition_id" = {none.pk})' in statements[0]
+        for sql in statements:
+            cursor.execute(f"EXPLAIN (ANALYZE) {sql}")
+            plan = "\n".join(line for (line,) in cursor.fetchall())
+            assert max(int(read) for read in re.findall(r"actual time=\S+ rows=(\d+)", plan)) <= 1001, plan
+            assert not re.search(r"Rows Removed by Filter: [1-9]\d\d", plan), plan

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from processes.models import Incident, Job, Message, ProcessDefinition, ProcessInstance, Worker
-from processes.runtime import batches, definitions, documents, jobs, messages, replies, settlement, workers
+from processes.runtime import batches, definitions, documents, jobs, lifecycle, messages, replies, settlement, workers
+from processes.runtime.incidents import Selection
 from tests.admin.conftest import claim, complete, deploy, fail, fail_and_wait, start
 from tests.decisions import decisions, literal
 from tests.drawing import Drawing
@@ -214,7 +215,7 @@ def test_the_index_counts_what_matters_and_leads_there(admin: Client, everything
         listed = admin.get(tile.href).context["cl"]
         assert tile.number == str(listed.result_count), tile
     [trouble] = response.context["troubles"]
-    assert (trouble.count, trouble.kind, trouble.element_id) == ("2", "Job no retries", "charge")
+    assert (trouble.count, trouble.kind, trouble.element_id) == ("2", "No retries left", "charge")
     assert admin.get(trouble.href).context["cl"].result_count == 2
 
 
@@ -293,7 +294,7 @@ def test_what_begins_a_process_is_shown_and_what_is_kept_for_it(
 
 def test_an_instance_is_taken_along_by_who_is_logged_in(staff: Callable[..., Client], order: ProcessDefinition) -> None:
     instance = start(order)
-    client = staff("view_processinstance")
+    client = staff("view_processinstance", "view_step")
     html = client.get(page(instance)).content.decode()
     files = re.findall(r'href="(/api/v1/process-instances/[^"]+)"', html)
     assert [file.rpartition("/")[2] for file in files] == [
@@ -301,3 +302,69 @@ def test_an_instance_is_taken_along_by_who_is_logged_in(staff: Callable[..., Cli
     ]  # fmt: skip
     assert [client.get(file).status_code for file in files] == [200] * 5
     assert "Edit in the modeler" not in html, "that deploys, and not everybody may"
+
+
+def test_what_started_before_a_moment_is_read_from_there(admin: Client, order: ProcessDefinition) -> None:
+    late, early = start(order), start(order)
+    for row, hour in ((late, 2), (early, 1)):
+        ProcessInstance.objects.filter(pk=row.pk).update(started_at=datetime(2026, 1, 1, hour, tzinfo=UTC))
+    page = reverse("admin:processes_processinstance_changelist")
+    shown = admin.get(page, {"started_at__lt": "2026-01-02 00:00:00+00:00"})
+    assert [row.pk for row in shown.context["cl"].result_list] == [late.pk, early.pk]
+    assert [row.pk for row in admin.get(page).context["cl"].result_list] == [early.pk, late.pk]
+
+
+def test_the_history_is_offered_to_who_may_take_it(staff: Callable[..., Client], order: ProcessDefinition) -> None:
+    html = staff("view_processinstance").get(page(start(order))).content.decode()
+    assert "history.json" not in html
+    assert "history.csv" not in html
+    assert "trace.json" in html
+
+
+def starts(client: Client, **query: str) -> list[str]:
+    html = client.get(reverse("admin:processes_processinstance_changelist"), query).content.decode()
+    return re.findall(r'<a href="([^"]+)" class="addlink">Start an instance', html)
+
+
+def test_an_instance_is_started_from_the_list(admin: Client, order: ProcessDefinition) -> None:
+    (chosen_first,) = starts(admin)
+    assert chosen_first == reverse("admin:processes_processdefinition_changelist") + "?latest=yes"
+    assert admin.get(chosen_first).status_code == 200
+    newer = deploy(Drawing("order").start().service("charge", type="other").end())
+    form = "admin:processes_processdefinition_start"
+    assert starts(admin, process="order") == [reverse(form, args=[newer.pk])]
+    lifecycle.suspend(newer, by="user:ada")
+    assert starts(admin, process="order") == [reverse(form, args=[order.pk])]
+    assert admin.get(reverse(form, args=[order.pk])).status_code == 200
+
+
+def test_the_way_to_start_is_for_who_may(staff: Callable[..., Client], order: ProcessDefinition) -> None:
+    client = staff("view_processinstance", "view_processdefinition")
+    assert starts(client) == starts(client, process="order") == []
+
+
+def test_who_may_start_and_not_look_at_definitions(staff: Callable[..., Client], order: ProcessDefinition) -> None:
+    client = staff("view_processinstance", "add_processinstance")
+    assert starts(client) == []
+    assert starts(client, process="order") == [reverse("admin:processes_processdefinition_start", args=[order.pk])]
+
+
+def test_a_new_batch_says_that_it_begins(admin: Client, order: ProcessDefinition) -> None:
+    fail(start(order))
+    batch = batches.retry(Selection(process_id="order"), by="user:ada")
+    assert not batch.items.exists()
+    address = reverse("admin:processes_batch_change", args=[batch.pk])
+
+    def said(**query: str) -> str:
+        html = admin.get(address, query).content.decode()
+        found = re.findall(r'<p class="panel-body quiet">([^<]*)</p>', html[html.index('id="items"') :])
+        return str(found[0]) if found else ""
+
+    assert said().startswith("Nothing yet: a sweeper looks for what the batch is about")
+    batches.pause(batch.pk)
+    assert said() == "Nothing yet: the batch was paused before it was looked for what it is about."
+    batches.resume(batch.pk)
+    batches.carry_on()
+    assert batch.items.count() == 1
+    assert said() == ""
+    assert said(state="REJECTED") == "None of 1 is rejected."

@@ -61,6 +61,18 @@ def test_who_saw_instances_before_the_upgrade_goes_on_seeing_variables() -> None
     assert not eve.has_perm("processes.view_payload")
 
 
+@pytest.mark.django_db
+def test_who_took_histories_along_before_the_upgrade_goes_on_doing_so() -> None:
+    view = Permission.objects.get(codename="view_processinstance")
+    bob, eve, team = User.objects.create_user("bob"), User.objects.create_user("eve"), Group.objects.create(name="team")
+    bob.user_permissions.add(view)
+    team.permissions.add(view)
+    import_module("processes.migrations.0018_samples_and_history").keep_the_history(apps, None)
+    assert bob.has_perm("processes.view_step")
+    assert team.permissions.filter(codename="view_step").exists()
+    assert not eve.has_perm("processes.view_step")
+
+
 @pytest.fixture
 def pages(order: ProcessDefinition) -> list[str]:
     """The pages on which something is worked on, each with the word that must be hidden."""

@@ -90,7 +90,7 @@ def test_who_may_not_see_payload_gets_the_history_without_values(user_with, row,
         pages = viewer.get(f"{V1}/process-instances/{row.pk}/history").json()["results"]
         assert [step["hidden"] for step in json.loads(hidden)] == [step["hidden"] for step in pages]
     assert not [value for value in ("Zoë", "1+1", "hush", "psst") if value in hidden]
-    seen = text(user_with("view_processinstance", "view_payload").get(address))
+    seen = text(user_with("view_processinstance", "view_step", "view_payload").get(address))
     assert not [value for value in ("Zoë", "1+1", "hush", "psst") if value not in seen]
     assert hidden.count("\n") in (seen.count("\n"), seen.count("\n") - 1), "all facts; no journal"
 
@@ -99,6 +99,21 @@ def test_who_may_not_see_payload_gets_the_history_without_values(user_with, row,
 def test_who_may_not_see_instances_gets_nothing(user_with, row, name):
     answer = user_with("view_payload").get(f"{V1}/process-instances/{row.pk}/{name}")
     assert (answer.status_code, answer.json()["code"]) == (403, "permission-denied")
+
+
+@pytest.mark.parametrize("name", ["history.json", "history.csv"])
+@pytest.mark.parametrize("permission", ["view_processinstance", "view_step"])
+def test_the_history_as_a_file_takes_what_its_pages_take(user_with, row, name, permission):
+    answer = user_with(permission).get(f"{V1}/process-instances/{row.pk}/{name}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "permission-denied")
+    assert user_with("view_processinstance", "view_step").get(answer.wsgi_request.path).status_code == 200
+    assert user_with().post(answer.wsgi_request.path).status_code == 405
+
+
+def test_a_trace_is_saved_under_a_name(api, row):
+    answer = api.get(f"{V1}/process-instances/{row.pk}/trace.json")
+    assert answer["Content-Type"] == "application/json"
+    assert answer["Content-Disposition"] == f'attachment; filename="{row.process_id}-{row.pk}.trace.json"'
 
 
 @pytest.mark.parametrize("name", ["drawing.png", "history.json", "history.csv", "trace.json"])

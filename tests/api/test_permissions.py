@@ -30,8 +30,8 @@ ASKS = [
     ("get", "/process-instances/777", "view_processinstance"),
     ("get", "/process-instances/777/drawing", "view_processinstance"),
     ("get", "/process-instances/777/drawing.png", "view_processinstance"),
-    ("get", "/process-instances/777/history.csv", "view_processinstance"),
-    ("get", "/process-instances/777/history.json", "view_processinstance"),
+    ("get", "/process-instances/777/history.csv", "view_step"),
+    ("get", "/process-instances/777/history.json", "view_step"),
     ("get", "/process-instances/777/trace.json", "view_processinstance"),
     ("get", "/process-instances/777/state", "view_processinstance"),
     ("get", "/process-instances/777/timeline", "view_processinstance"),
@@ -120,7 +120,11 @@ ASKS = [
 ]
 
 
-BESIDE = {"/documents/777/content": ["view_payload"]}
+BESIDE = {
+    "/documents/777/content": ["view_payload"],
+    "/process-instances/777/history.csv": ["view_processinstance"],
+    "/process-instances/777/history.json": ["view_processinstance"],
+}
 """What is needed beside the permission of the table."""
 
 

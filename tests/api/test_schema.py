@@ -65,7 +65,7 @@ def test_every_body_has_an_example_or_is_obvious(schema):
         if content and "examples" not in content
     }
     # A single optional reason or number explains itself.
-    assert {name.rsplit("/", 1)[1] for name in without} <= {"cancel", "fire", "resume", "suspend", "resolve"}
+    assert {name.rsplit("/", 1)[1] for name in without} <= {"cancel", "fire", "pause", "resume", "suspend", "resolve"}
 
 
 def test_verbs_that_can_conflict_say_so(schema):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from processes.management.arguments import positive
+from processes.management.arguments import add_reason, positive
 from processes.management.door import USAGE, Door, by
 from processes.models import Batch
 from processes.runtime import Rejected, batches
@@ -27,13 +27,14 @@ class Command(Door):
         super().add_arguments(parser)
         parser.add_argument("verb", choices=["show", *VERBS])
         parser.add_argument("ids", type=positive, nargs="*", metavar="BATCH")
+        add_reason(parser)
 
-    def handle(self, *, verb: str, ids: list[int], as_json: bool, **options: Any) -> None:
+    def handle(self, *, verb: str, ids: list[int], reason: str, as_json: bool, **options: Any) -> None:
         if verb in VERBS:
             if not ids:
                 raise CommandError(f"Expected batches to {verb} but found none.", returncode=USAGE)
             for pk in ids:
-                VERBS[verb](pk, by=by())
+                VERBS[verb](pk, by=by(), reason=reason)
         found = Batch.objects.filter(pk__in=ids) if ids else Batch.objects.filter(ended_at__isnull=True)
         rows = list(found.order_by("id"))
         if missing := sorted(set(ids) - {row.pk for row in rows}):

@@ -21,20 +21,19 @@ class Command(Door):
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
-        verbs = add_named_verbs(
+        add_named_verbs(
             parser,
             list="all of them, and how they are doing",
             pause="let nobody call it; jobs are parked",
             resume="let them call it again",
             delete="drop one; jobs that name it end as incidents",
         )
-        verbs["pause"].add_argument("--reason", default="", metavar="TEXT")
 
     def handle(self, *, verb: str, as_json: bool, **options: Any) -> None:
         if verb == "list":
             self._list(as_json)
         elif verb == "delete":
-            connections.drop(options["name"], by=by())
+            connections.drop(options["name"], by=by(), reason=options["reason"])
             self._done({"name": options["name"], "deleted": True}, f"{options['name']} was dropped.", as_json)
         else:
             row = self._carry_out(verb, options)
@@ -43,11 +42,11 @@ class Command(Door):
     def _carry_out(self, verb: str, options: dict[str, Any]) -> Connection:
         name: str = options["name"]
         if verb == "set":
-            return connections.put(name, options["fields"], by=by())
+            return connections.put(name, options["fields"], by=by(), reason=options["reason"])
         if verb == "pause":
             return connections.pause(name, by=by(), reason=options["reason"])
         if verb == "resume":
-            return connections.resume(name, by=by())
+            return connections.resume(name, by=by(), reason=options["reason"])
         return connections.find(name)
 
     def _list(self, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db import transaction
 
+from processes.management.arguments import add_reason
 from processes.management.door import Door, by, failed
 from processes.runtime import ModelInvalid, Problem, definitions, deployments
 from processes.runtime.deployments import File
@@ -26,8 +27,9 @@ class Command(Door):
         super().add_arguments(parser)
         parser.add_argument("--check", action="store_true", help="say what deploying would say, change nothing")
         parser.add_argument("files", nargs="+", metavar="FILE", help="a BPMN or DMN file; - reads the standard input")
+        add_reason(parser)
 
-    def handle(self, *, files: list[str], as_json: bool, check: bool = False, **options: Any) -> None:
+    def handle(self, *, files: list[str], as_json: bool, check: bool = False, reason: str = "", **options: Any) -> None:
         documents = [(_name(file), _read(file)) for file in files]
         if check:
             self._check([File(name, document) for name, document in documents], as_json)
@@ -39,7 +41,7 @@ class Command(Door):
         with transaction.atomic():
             for name, document in documents:
                 try:
-                    deployment = definitions.deploy(document, resource=Path(name).name, by=by())
+                    deployment = definitions.deploy(document, resource=Path(name).name, by=by(), reason=reason)
                 except ModelInvalid as invalid:
                     broken += 1
                     problems += [(name, problem) for problem in invalid.problems]

@@ -33,7 +33,7 @@ class Command(Door):
         if verb == "list":
             self._list(as_json)
         elif verb == "delete":
-            bindings.drop(options["name"], by=by())
+            bindings.drop(options["name"], by=by(), reason=options["reason"])
             self._done({"name": options["name"], "deleted": True}, f"{options['name']} was dropped.", as_json)
         else:
             row = self._carry_out(verb, options)
@@ -42,11 +42,11 @@ class Command(Door):
     def _carry_out(self, verb: str, options: dict[str, Any]) -> InboundBinding:
         name: str = options["name"]
         if verb == "set":
-            return bindings.put(name, options["fields"], by=by())
+            return bindings.put(name, options["fields"], by=by(), reason=options["reason"])
         if verb == "pause":
-            return bindings.pause(name, by=by())
+            return bindings.pause(name, by=by(), reason=options["reason"])
         if verb == "resume":
-            return bindings.resume(name, by=by())
+            return bindings.resume(name, by=by(), reason=options["reason"])
         return bindings.find(name)
 
     def _list(self, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.db.models import Exists, OuterRef
 
-from processes.management.arguments import positive
+from processes.management.arguments import add_reason, positive
 from processes.management.door import Door, by
 from processes.models import ProcessDefinition
 from processes.runtime import definitions, lifecycle
@@ -33,10 +33,10 @@ class Command(Door):
             if verb == "list":
                 continue
             inner.add_argument("--version", type=positive, dest="of_version", metavar="N", help="(the latest)")
+            add_reason(inner, "why, for the record" if verb == "delete" else "kept with the definition")
             if verb != "delete":
                 inner.add_argument("--all-versions", action="store_true", help="every version that there is now")
                 inner.add_argument("--with-instances", action="store_true", help="the running instances too")
-                inner.add_argument("--reason", default="", help="kept with the definition")
 
     def handle(self, *, verb: str, process_id: str | None, as_json: bool, **options: Any) -> None:
         if verb == "list":
@@ -44,7 +44,7 @@ class Command(Door):
             return
         definition = definitions.find(process_id or "", options["of_version"])
         if verb == "delete":
-            self._delete(definition, as_json)
+            self._delete(definition, options["reason"], as_json)
             return
         turn = lifecycle.suspend if verb == "suspend" else lifecycle.resume
         turned = turn(
@@ -82,8 +82,8 @@ class Command(Door):
             state = f"suspended by {row['by']}: {row['reason']}" if row["suspended"] else "active"
             self.say(f"{row['process_id']} v{row['version']} {state}")
 
-    def _delete(self, definition: ProcessDefinition, as_json: bool) -> None:
-        latest = lifecycle.remove(definition, by=by())
+    def _delete(self, definition: ProcessDefinition, reason: str, as_json: bool) -> None:
+        latest = lifecycle.remove(definition, by=by(), reason=reason)
         if as_json:
             self.json({"deleted": _row(definition), "latest": None if latest is None else _row(latest)})
             return

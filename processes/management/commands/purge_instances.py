@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from processes.management.arguments import duration, positive
+from processes.management.arguments import add_reason, duration, positive
 from processes.management.door import Door, by
 from processes.management.progress import progress
 from processes.runtime import retention
@@ -27,6 +27,7 @@ class Command(Door):
         parser.add_argument("--process", metavar="PROCESS_ID", help="only instances of this process")
         parser.add_argument("--batch", type=positive, default=500, metavar="N", help="instances per transaction (500)")
         parser.add_argument("--dry-run", action="store_true", help="count, delete nothing")
+        add_reason(parser)
 
     def handle(
         self,
@@ -35,6 +36,7 @@ class Command(Door):
         process: str | None,
         batch: int,
         dry_run: bool,
+        reason: str,
         as_json: bool,
         **options: Any,
     ) -> None:
@@ -42,7 +44,7 @@ class Command(Door):
         batches = 0 if process else retention.ended_batches(older_than).order_by().count()
         if not dry_run:
             with progress("Deleting", found) as advance:
-                for count in retention.purge(older_than, process_id=process, batch=batch, by=by()):
+                for count in retention.purge(older_than, process_id=process, batch=batch, by=by(), reason=reason):
                     deleted += count
                     advance(count)
             batches = 0 if process else sum(retention.purge_batches(older_than))

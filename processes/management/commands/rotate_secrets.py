@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.management.base import CommandParser
+
+from processes.management.arguments import add_reason
 from processes.management.door import Door, by
 from processes.runtime import secrets
 
@@ -14,8 +17,12 @@ class Command(Door):
         "before the old one, restart everything, run this, take the old one away."
     )
 
-    def handle(self, *, as_json: bool, **options: Any) -> None:
-        rotated = secrets.rotate(by=by())
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        add_reason(parser)
+
+    def handle(self, *, reason: str, as_json: bool, **options: Any) -> None:
+        rotated = secrets.rotate(by=by(), reason=reason)
         if as_json:
             self.json({"rotated": rotated})
         else:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
+from processes.management.arguments import add_reason
 from processes.management.door import Door, by, failed
 from processes.runtime import secrets
 
@@ -21,13 +22,14 @@ class Command(Door):
         parser.add_argument("name", metavar="NAME", help="as in {{secrets.NAME}}")
         parser.add_argument("--file", metavar="PATH", help="take its content, line ends and all")
         parser.add_argument("--delete", action="store_true", help="drop it instead")
+        add_reason(parser)
 
-    def handle(self, *, name: str, file: str | None, delete: bool, as_json: bool, **options: Any) -> None:
+    def handle(self, *, name: str, file: str | None, delete: bool, reason: str, as_json: bool, **options: Any) -> None:
         if delete:
-            secrets.drop(name, by=by())
+            secrets.drop(name, by=by(), reason=reason)
             done = "deleted"
         else:
-            done = "created" if secrets.put(name, _value(file), by=by()) else "replaced"
+            done = "created" if secrets.put(name, _value(file), by=by(), reason=reason) else "replaced"
         if as_json:
             self.json({"name": name, "done": done})
         else:
