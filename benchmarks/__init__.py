@@ -22,7 +22,12 @@ upkeep, turns               full tables, old transactions; round trips, counted 
 startup, external, ceiling  commands and workers starting; a worker over REST; what a target allows to bare callers
 scale, machine              how much is done; what the machine is, and whether others are at work on it
 
-And apart from that, `python -m benchmarks.console`: what every page of the console costs beside a million instances.
+And apart from that, `python -m benchmarks.curves`: how throughput goes with parallelism and with history.
+
+curves                      the command: measures the points
+picture                     draws them
+
+And `python -m benchmarks.console`: what every page of the console costs beside a million instances.
 
 console                     the command: asks for every page again and again, and prints
 pages                       which pages there are, derived from addresses, filters and rows

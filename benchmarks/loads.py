@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -23,6 +24,7 @@ from benchmarks.workloads import MESSAGE
 from processes.models import FlowNodeInstance, Job, ProcessInstance, Timer
 from processes.models.instances import FINAL
 from processes.runtime import messages
+from processes.runtime.pressure import Overloaded
 
 STARTERS = 4
 SLICES = 100
@@ -41,12 +43,14 @@ class Loads:
 
     # -- at a rate ---------------------------------------------------------------------------------------------------
 
-    def sustain(self, workload: str, rate: float, seconds: float, patience: float) -> dict[str, Any]:
-        """Start so many instances a second, whatever becomes of them, then let all end.
+    def sustain(self, workload: str, rate: float, seconds: float, patience: float, limit: float = 0) -> dict[str, Any]:
+        """Start so many instances a second, whatever becomes of them, then let all end. With a `limit` of seconds, new
+        ones are refused while the oldest due job has waited for longer, and nobody asks for those again.
 
         `within` is how many ended while the load was on, `backlog` how many had not at its end; `queue_age` what the
         oldest due job had waited, looked at twice a second.
         """
+        settings.ORCHESTRATOR["MAX_QUEUE_AGE"] = timedelta(seconds=limit)
         planned = max(1, round(rate * seconds))
         ages, over = [], threading.Event()
 
@@ -62,27 +66,38 @@ class Loads:
             starts = []
             for number in range(planned):
                 _sleep_until(clock + number / rate)
-                starts.append(pool.submit(self._system.start, workload))
+                starts.append(pool.submit(self._start, workload))
             _sleep_until(clock + seconds)
             stopped = timezone.now()
             over.set()
             unstarted = sum(not start.done() for start in starts)
         ids = [start.result() for start in starts]
+        settings.ORCHESTRATOR["MAX_QUEUE_AGE"] = timedelta()
         self._drain(workload, patience)
         watcher.join()
-        ended = _ends(ids)
-        took = [(ended[id_] - began).total_seconds() - number / rate for number, id_ in enumerate(ids)]
+        ended = _ends([id_ for id_ in ids if id_ is not None])
+        took = [
+            (ended[id_] - began).total_seconds() - number / rate for number, id_ in enumerate(ids) if id_ is not None
+        ]
         within = sum(moment <= stopped for moment in ended.values())
         return {
             "planned": planned,
+            "refused": ids.count(None),
             "within": within,
-            "backlog": planned - within,
+            "backlog": planned - ids.count(None) - within,
             "unstarted": unstarted,
             "seconds": (stopped - began).total_seconds(),
             "drained_after": (max(ended.values()) - stopped).total_seconds(),
             "took": _percentiles(took),
             "queue_age": ages,
         }
+
+    def _start(self, workload: str) -> int | None:
+        """None where it is refused for now."""
+        try:
+            return self._system.start(workload)
+        except Overloaded:
+            return None
 
     # -- one wide instance -------------------------------------------------------------------------------------------
 

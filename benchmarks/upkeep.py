@@ -35,14 +35,14 @@ def history(setting: Setting, scale: Scale, tell: Tell) -> list[Verdict]:
         contenders: dict[str, Contender] = {}
         for name in ("fresh", "history", "held"):
             tell(f"history: preparing {name}")
-            own = after.enter_context(_own(setting, name))
+            own = after.enter_context(own_database(setting, name))
             contender = contenders[name] = Contender(ORCHESTRATOR, own)
             after.callback(contender.end)
             contender.prepare([workload])
             contender.pause()
             if name == "history":
                 tell(f"history: making {scale.history:,} finished instances")
-                _seed(contender, scale.history, own.postgres.url)
+                seed(contender, scale.history, own.postgres.url)
             if name == "held":
                 after.callback(_hold(own.postgres.url))
         samples: dict[str, list[Sample]] = {name: [] for name in contenders}
@@ -65,7 +65,7 @@ def round_trips(setting: Setting, scale: Scale, tell: Tell) -> list[Verdict]:
     tell("round trips: counting them on the wire")
     workload = WORKLOADS["W1"]
     with ExitStack() as after:
-        own = after.enter_context(_own(setting, "turns"))
+        own = after.enter_context(own_database(setting, "turns"))
         url = urlsplit(own.postgres.url)
         where = [url.hostname or "127.0.0.1", str(url.port or 5432)]
         proxy = Child(python("-m", "benchmarks.turns", *where), dict(os.environ), own.folder / "turns.log", talks=True)
@@ -100,7 +100,7 @@ def prepared(setting: Setting) -> None:
 
 
 @contextmanager
-def _own(setting: Setting, name: str) -> Iterator[Setting]:
+def own_database(setting: Setting, name: str) -> Iterator[Setting]:
     """The same with a database, queues and a folder of its own."""
     prefix = f"{setting.prefix}{name}-"
     folder = setting.folder / name
@@ -115,7 +115,7 @@ def _own(setting: Setting, name: str) -> Iterator[Setting]:
         own.postgres.drop()
 
 
-def _seed(contender: Contender, finished: int, url: str) -> None:
+def seed(contender: Contender, finished: int, url: str) -> None:
     command = ["manage.py", "seed_instances", "--finished", str(finished), "--running", "0", "--yes"]
     done = subprocess.run([sys.executable, *command], env=contender.env, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -69,7 +69,7 @@ class Operator:
     def give(self, button: str, **typed: str) -> None:
         """Fill the form of a verb in, and carry it out."""
         for label, text in typed.items():
-            self.page.get_by_label(label.capitalize()).fill(text)
+            self.page.get_by_label(label.capitalize()).and_(self.page.locator(":visible")).fill(text)
         self.press(button)
 
 
