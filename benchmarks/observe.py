@@ -10,6 +10,7 @@ from __future__ import annotations
 import cProfile
 import mmap
 import os
+import re
 import threading
 import time
 from collections import Counter
@@ -22,6 +23,9 @@ BACKGROUND = ("sweeper", "leases")
 """Threads of a worker that are not at work on a job."""
 
 OF_DRIVERS = ("MainThread", "starter")
+
+_WRITES = re.compile(r"((SET LOCAL .*; )?EXECUTE orchestrator_)?(INSERT|UPDATE|DELETE|WITH)(?![A-Z])", re.IGNORECASE)
+"""By itself, or under the name that it was prepared under; a claim is sent behind a setting."""
 
 _file: int | None = None
 _switch: mmap.mmap | None = None
@@ -64,7 +68,7 @@ def statement(sql: str, *, atomic: bool, seconds: float = 0.0) -> None:
     _tell("statement", text, seconds)
     if text.startswith("SET LOCAL synchronous_commit"):
         _here.lazy = True
-    if text.startswith(("INSERT", "UPDATE", "DELETE", "WITH")):
+    if _WRITES.match(text):
         _here.wrote = True
     if not atomic:
         committed()

@@ -100,7 +100,7 @@ class Prepared:
                 self._seen.clear()
             return sql
         del self._seen[sql]
-        name = f"orchestrator_{len(self._calls)}"
+        name = f"orchestrator_{sql.split(maxsplit=1)[0].lower()}_{len(self._calls)}"  # what it does, for who watches
         numbers = count(1)
         text = "".join(part if part != "%s" else f"${next(numbers)}" for part in _PLACEHOLDER.split(sql))
         # By itself: one that stood among others would be forgotten where one before it fails.

@@ -175,7 +175,8 @@ def crowded() -> float:
 
 
 def check_recovery(service: Service, number: int, *, down: float, within: float, threads: int) -> None:
-    """Down, until all wait; up again, until all are done."""
+    """Down, until all wait; up again, until all are done. The first success comes within five seconds; on SQLite later,
+    for processes that wait for its one write lock are not served in turn."""
     what = "every job to be parked"
     eventually(lambda: Job.objects.exclude(parked="").count() >= number - 5, within=within, what=what)
     time.sleep(down)
@@ -189,7 +190,7 @@ def check_recovery(service: Service, number: int, *, down: float, within: float,
     recovered = time.monotonic()
     service.up = True
     eventually(service.served, within=60, what="the first success")
-    assert service.served()[0] - recovered <= 5 * crowded()
+    assert service.served()[0] - recovered <= (5 if connection.vendor == "postgresql" else 15) * crowded()
     eventually(
         lambda: not ProcessInstance.objects.exclude(state="COMPLETED").exists(),
         within=number / RATE * 8 + 60,  # as long as a busy machine needs; what is limited is the load
