@@ -89,10 +89,13 @@ class Loaded:
     """By key."""
     fresh: models.ProcessInstance | None = None
     """The row of an instance that begins with this step, and is not written yet."""
+    held: tuple[int, int] | None = None
+    """Of one that is not locked: primary key and attempt of the job for whose end it was kept."""
 
     def renew(self, jobs: dict[int, JobRow]) -> None:
         """As it would be loaded now, after a step that was recorded. Not for one that is read piece by piece."""
         assert self.instance.reader is None
+        self.held = None
         self.fresh = None
         self.steps += 1
         self.jobs = jobs

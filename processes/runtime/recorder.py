@@ -246,9 +246,15 @@ class _Pen:
         if self.moved is not None:
             columns |= {"definition_id": self.moved.definition, "process_id": self.moved.process}
         changes = ", ".join(f'"{column}" = %s' for column in columns)
+        where = "id = %s AND steps = %s"
+        arguments: list[Any] = [self.loaded.id, self.loaded.steps]
+        if self.loaded.held is not None:
+            # Nobody loses a claimed job but by a step; the fence stands all the same.
+            where += f" AND EXISTS (SELECT 1 FROM {_JOBS.name} WHERE id = %s AND state = %s AND attempt = %s)"
+            pk, attempt = self.loaded.held
+            arguments += [pk, JobState.CLAIMED.value, attempt]
         self.batch.require(
-            f"UPDATE {ProcessInstance._meta.db_table} SET {changes} WHERE id = %s AND steps = %s",
-            [*columns.values(), self.loaded.id, self.loaded.steps],
+            f"UPDATE {ProcessInstance._meta.db_table} SET {changes} WHERE {where}", [*columns.values(), *arguments]
         )
 
     def nodes(self, process: Process | None) -> None:

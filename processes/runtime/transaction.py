@@ -35,6 +35,7 @@ from processes.runtime.loader import JobRow, Loaded, Parent, load
 
 logger = logging.getLogger(__name__)
 
+FIRST_ATTEMPT = 1
 TRIES = 3
 """How often a transaction is carried out before a database that is busy or away is the caller's trouble."""
 
@@ -70,6 +71,7 @@ class Carried:
         if claim is None or connection.in_atomic_block or not works_alone(loaded.instance):
             return None
         loaded.renew({claim.job: JobRow(self.claimed_id, claim.worker, claim.lease_until)})
+        loaded.held = (self.claimed_id, FIRST_ATTEMPT)
         return loaded
 
 
@@ -117,8 +119,8 @@ def carry_out(
     `reason` is why, for the history; many commands bring their own.
 
     `kept` is the instance as the caller, who holds its only job, left it or read it with its claim. If it is that
-    still, as the number of its steps proves when the step is recorded, nothing is locked or read before: there is no
-    way to lose a claimed job but by a step. It is used up.
+    still, as the number of its steps and the attempt of the job prove when the step is recorded, nothing is locked or
+    read before. It is used up.
     """
     request = _Request(instance_id, command, by, node, values.journal(journal), then, wait, whole, code, reason)
     for turn in range(1, TRIES + 1):
@@ -359,7 +361,7 @@ def _claim_next(instance: Instance, then: Continuation, at: datetime) -> recorde
         job = instance.changes.waits.get(key)
         if isinstance(job, Job) and job.state is JobState.DUE and job.due_at <= at and job.type in then.types:
             job.state = JobState.CLAIMED
-            job.attempt = 1
+            job.attempt = FIRST_ATTEMPT
             return recorder.Claim(key, then.worker, at + then.lease)
     return None
 

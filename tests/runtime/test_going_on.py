@@ -162,7 +162,12 @@ def skip(job: ClaimedJob) -> None:
     by_hand.skip(job.instance_id, visit.key, reason="it takes too long", by="user:ada")
 
 
-@pytest.mark.parametrize("lose", [cancel, lapse, take_over, complete, skip])
+def fence_off(job: ClaimedJob) -> None:
+    """By no step at all, as nothing of ours does."""
+    Job.objects.filter(pk=job.id).update(attempt=job.attempt + 1)
+
+
+@pytest.mark.parametrize("lose", [cancel, lapse, take_over, complete, skip, fence_off])
 @pytest.mark.parametrize("born", [False, True])
 def test_a_job_that_was_lost_meanwhile_is_refused(lose: Callable[[ClaimedJob], None], born: bool) -> None:
     job = claimed(chain("a", "b", "external"))
