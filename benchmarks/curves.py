@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -25,8 +25,8 @@ from benchmarks.rounds import Plan, Result, place
 from benchmarks.upkeep import own_database, prepared, seed
 from benchmarks.workloads import WORKLOADS
 
-SLOTS = ((1, 1), (1, 2), (2, 2), (2, 4), (4, 4))
-"""Worker processes, and slots of each."""
+SLOTS = ("1x1", "1x2", "2x2", "2x4", "4x4")
+"""Worker processes by slots of each."""
 HISTORY = (0, 10_000, 100_000, 1_000_000)
 
 
@@ -35,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     add = parser.add_argument
     add("--rounds", type=int, default=3, help="turns of each point (default 3)")
     add("--instances", type=int, default=300, help="of a turn (default 300)")
+    add("--slots", nargs="+", default=SLOTS, metavar="PxS", help="worker processes by slots of each")
     add("--history", type=int, nargs="*", default=list(HISTORY), metavar="N", help="finished instances in the tables")
     add("--picture", type=Path, metavar="FILE", help="draw an SVG")
     add("--json", type=Path, metavar="FILE", help="write the points")
@@ -59,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         with place(plan, Result()) as setting:
             prepared(setting)
             curves = [
-                _curve("worker slots", plan, _parallel(setting), {}, notes),
+                _curve("worker slots", plan, _parallel(setting, options.slots), {}, notes),
                 _curve("finished instances in the tables", plan, *_full(setting, options.history), notes),
             ]
     except Unreachable as problem:
@@ -89,7 +90,7 @@ def _curve(along: str, plan: Plan, points: Mapping[int, Setting], seeded: Mappin
         contenders = {}
         for at, setting in points.items():
             notes.print(f"… preparing {at:,} {along}", highlight=False)
-            own = after.enter_context(own_database(setting, f"at{at}"))
+            own = after.enter_context(own_database(setting, f"{along.rpartition(' ')[2]}{at}"))
             contender = contenders[at] = Contender(ORCHESTRATOR, own)
             after.callback(contender.end)
             contender.prepare([workload])

@@ -95,6 +95,36 @@ def test_every_part_finds_its_figures_in_production(part: str, tmp_path: Path) -
         assert ("Expected Redis" in chord["measured"]) if without else (chord["details"]["value"] > 0)
 
 
+@pytest.mark.workers
+@pytest.mark.rabbitmq
+def test_curves_are_measured_and_drawn(tmp_path: Path) -> None:
+    picture, found = tmp_path / "curves.svg", tmp_path / "curves.json"
+    command = [
+        "benchmarks.curves",
+        "--rounds",
+        "1",
+        "--instances",
+        "4",
+        "--slots",
+        "1x1",
+        "1x2",
+        "--history",
+        "0",
+        "20",
+    ]
+    ran = subprocess.run(
+        [sys.executable, "-m", *command, "--picture", str(picture), "--json", str(found)],
+        cwd=ROOT, capture_output=True, text=True, timeout=150, check=False,
+    )  # fmt: skip
+    if ran.returncode == 2 and not os.environ.get("CI"):
+        pytest.skip(ran.stderr.strip().splitlines()[-1])
+    assert ran.returncode == 0, ran.stderr
+    curves = json.loads(found.read_text())["curves"]
+    assert [[point["at"] for point in curve["points"]] for curve in curves] == [[1, 2], [0, 20]]
+    assert all(point["median"] > 0 for curve in curves for point in curve["points"])
+    assert picture.read_text().count("<circle") == 4
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
