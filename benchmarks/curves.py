@@ -75,8 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _parallel(setting: Setting) -> dict[int, Setting]:
-    return {processes * slots: replace(setting, processes=processes, concurrency=slots) for processes, slots in SLOTS}
+def _parallel(setting: Setting, given: Sequence[str]) -> dict[int, Setting]:
+    pairs = [tuple(map(int, one.split("x"))) for one in given]
+    return {processes * slots: replace(setting, processes=processes, concurrency=slots) for processes, slots in pairs}
 
 
 def _full(setting: Setting, history: list[int]) -> tuple[dict[int, Setting], dict[int, int]]:
