@@ -74,8 +74,10 @@ def waiting(contender: Contender, setting: Setting, scale: Scale, tell: Tell) ->
         alone: list[float] = []
         beside: list[dict[str, Any]] = []
         batch = 2 * scale.slots * scale.processes
-        load: dict[str, Any] = {"workload": name, "other": "W1", "seconds": scale.due_seconds, "batch": batch}
-        load |= {"patience": setting.patience, "extra": scale.due_seconds + setting.patience}
+        # Every turn has some that become due.
+        seconds = min(scale.due_seconds, scale.waiting / scale.due_rate / scale.rounds)
+        load: dict[str, Any] = {"workload": name, "other": "W1", "seconds": seconds, "batch": batch}
+        load |= {"patience": setting.patience, "extra": seconds + setting.patience}
         for number in range(1, scale.rounds + 1):
             tell(f"{name}: turn {number} of {scale.rounds}, {scale.due_rate} due a second")
             alone.append(contender.load("beside", rate=0, **load)["other"])
