@@ -59,15 +59,10 @@ def _much(label: str, values: list[int], href: str) -> Pace:
 
 def _long(hour: Sequence[Minute]) -> Pace:
     newest = next((row for row in reversed(hour) if row.median is not None), None)
-    drawn = [
-        sparklines.Line("p95", [row.p95 for row in hour]),
-        sparklines.Line("median", [row.median for row in hour]),
-    ]
     number = _span(newest.median) if newest else shown.NOTHING
     note = f"median, and {_span(newest.p95)} for 95 of 100" if newest else "nothing ended in the last hour"
-    label = "from start to end of an instance"
-    drawing = sparklines.lines(drawn, f"{label}: {number} {note}")
-    return Pace(label, number, note, drawing, listed("processinstance", state="COMPLETED"))
+    drawn = ([row.p95 for row in hour], [row.median for row in hour])
+    return _drawn("from start to end of an instance", number, note, drawn, listed("processinstance", state="COMPLETED"))
 
 
 def _sampled(label: str, hour: Sequence[Times]) -> Pace:
@@ -75,14 +70,16 @@ def _sampled(label: str, hour: Sequence[Times]) -> Pace:
     together = Times()
     for times in hour:
         together.update(times)
-    drawn = [
-        sparklines.Line("p95", [times.percentile(0.95) for times in hour]),
-        sparklines.Line("median", [times.percentile(0.5) for times in hour]),
-    ]
     number = _span(together.percentile(0.5))
     note = f"median, and {_span(together.percentile(0.95))} for 95 of 100" if together else "nothing is known"
-    drawing = sparklines.lines(drawn, f"{label}: {number} {note}")
-    return Pace(label, number, note, drawing, "#times")
+    drawn = ([times.percentile(0.95) for times in hour], [times.percentile(0.5) for times in hour])
+    return _drawn(label, number, note, drawn, "#times")
+
+
+def _drawn(label: str, number: str, note: str, drawn: tuple[list[float | None], list[float | None]], href: str) -> Pace:
+    """With its line of p95 and that of the median."""
+    lines = [sparklines.Line(name, values) for name, values in zip(("p95", "median"), drawn, strict=True)]
+    return Pace(label, number, note, sparklines.lines(lines, f"{label}: {number} {note}"), href)
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def test_what_is_due_in_future_hides_nothing() -> None:
     instances.start(definition)
     instances.start(definition)
     age(by=50)
-    Job.objects.filter(pk=Job.objects.first().pk).update(due_at=timezone.now() + timedelta(hours=1))  # type: ignore[union-attr]
+    Job.objects.filter(pk=Job.objects.earliest("pk").pk).update(due_at=timezone.now() + timedelta(hours=1))
     assert timedelta(seconds=50) <= pressure.look().age < timedelta(seconds=60)
 
 
