@@ -23,9 +23,8 @@ from tests.runtime.conftest import Statements, started
 pytestmark = pytest.mark.django_db(transaction=True)
 
 THEN = jobs.Continuation(frozenset({"a", "b"}), "w", timedelta(minutes=1))
-postgresql = pytest.mark.skipif(
-    "connection.vendor != 'postgresql'", reason="SQLite takes one statement at a time and has no way to go"
-)
+postgresql = pytest.mark.only_on("postgresql")
+"""SQLite takes one statement at a time, and has no way to go."""
 
 
 def claimed(drawing: Drawing, **arguments: Any) -> ClaimedJob:
