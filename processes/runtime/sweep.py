@@ -8,6 +8,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
+
+from django.utils import timezone
 
 from processes.runtime import (
     audit,
@@ -68,8 +71,9 @@ def sweep_once(*, thorough: bool = True) -> Swept:
     )
     if not thorough:
         return swept
-    _part(throughput.count)  # no work that anybody waits for
-    _part(attempts.sample)
+    now = timezone.now()  # one moment for both, or the oldest minute would be counted and not sampled
+    _part(throughput.count, now)  # no work that anybody waits for
+    _part(attempts.sample, now)
     return replace(
         swept,
         expired=_part(messages.expire) + _part(replies.forget) + _part(inbound.forget) + _part(signals.forget),
@@ -77,9 +81,9 @@ def sweep_once(*, thorough: bool = True) -> Swept:
     )
 
 
-def _part(part: Callable[[], int]) -> int:
+def _part(part: Callable[..., int], *given: datetime) -> int:
     try:
-        return part()
+        return part(*given)
     except Exception:
         logger.exception("Expected a pass of %s.%s", part.__module__, part.__name__)
         return 0

@@ -27,8 +27,7 @@ SETTLED = timedelta(seconds=5)
 
 def count(now: datetime | None = None) -> int:
     """Count the minutes that are over and were not counted yet; how many."""
-    now = (now or timezone.now()) - SETTLED
-    over = now.replace(second=0, microsecond=0)
+    over = ended_before(now or timezone.now())
     newest = Minute.objects.order_by("-at").first()
     if newest is not None and newest.at >= over - timedelta(minutes=1):
         return 0
@@ -62,11 +61,16 @@ def forget(limit: int = 10_000) -> int:
 
 def last_hour(now: datetime | None = None) -> list[Minute]:
     """The last sixty minutes that can have been counted, oldest first, with empty ones where none was."""
-    over = ((now or timezone.now()) - SETTLED).replace(second=0, microsecond=0)
+    over = ended_before(now or timezone.now())
     begin = over - timedelta(minutes=SHOWN)
     found = {row.at: row for row in Minute.objects.filter(at__gte=begin, at__lt=over)}
     moments = (begin + timedelta(minutes=number) for number in range(SHOWN))
     return [found.get(at) or Minute(at=at) for at in moments]
+
+
+def ended_before(now: datetime) -> datetime:
+    """The moment until which all minutes can be counted."""
+    return (now - SETTLED).replace(second=0, microsecond=0)
 
 
 def _attempts(bottom: int, top: int, begin: datetime) -> dict[datetime, tuple[int, int]]:

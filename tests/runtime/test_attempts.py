@@ -147,6 +147,12 @@ def test_a_minute_is_sampled_once_and_the_next_one_goes_on_from_there() -> None:
     assert [attempts.of_all(minute).completed for minute in throughput.last_hour(later)[-2:]] == [1, 1]
 
 
+@pytest.mark.parametrize("second", [0, 3, 5, 30, 59])
+def test_all_that_is_counted_is_sampled_at_any_second(second: int) -> None:
+    now = NOW.replace(second=second)
+    assert throughput.count(now) == attempts.sample(now) == throughput.SHOWN
+
+
 def test_a_sweep_samples_what_it_counts() -> None:
     sweep.sweep_once()
     assert Minute.objects.filter(times={}, failed={}).count() == throughput.SHOWN

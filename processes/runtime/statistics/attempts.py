@@ -91,7 +91,7 @@ class _Place(NamedTuple):
 
 def sample(now: datetime | None = None) -> int:
     """Take the sample of the minutes of the last hour that were counted and have none yet; how many."""
-    since = (now or timezone.now()) - timedelta(minutes=throughput.SHOWN + 1)
+    since = throughput.ended_before(now or timezone.now()) - timedelta(minutes=throughput.SHOWN)
     minutes = list(Minute.objects.filter(times__isnull=True, at__gte=since).order_by("at"))
     if not minutes:
         return 0
