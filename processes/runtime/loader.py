@@ -13,7 +13,7 @@ recorder asks for, proves that, so hearsay is found out.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
 
 WHOLE = 200
 """An instance with more live parts than this is read piece by piece."""
+
+LARGE_VARIABLES = 4000
+"""Bytes, as they are stored: variables of an instance that take more are read when somebody looks at them."""
 
 TAKEN_WITH = 50
 """Who claims a job reads its instance along with it, if it has no more live parts than this."""
@@ -125,7 +128,8 @@ def load(instance_id: int, *, whole: bool = False, wait: bool = True) -> Loaded 
     (on SQLite the transaction already holds the one write lock, and nobody else can).
     """
     with connection.cursor() as cursor:
-        _ask(cursor, f"{_INSTANCE} WHERE i.id = %s {_lock(wait=wait)}", [instance_id])
+        variables = _VARIABLES if connection.vendor == "postgresql" else "CAST(i.variables AS text)"
+        _ask(cursor, f"{_INSTANCE.format(variables=variables)} WHERE i.id = %s {_lock(wait=wait)}", [instance_id])
         row = cursor.fetchone()
         if row is None:
             return None
@@ -219,7 +223,7 @@ def _loaded(row: Sequence[Any]) -> Loaded:
     caller, call, correlation_key = rest
     instance = Instance(id=str(pk))
     instance.state = InstanceState(state)
-    instance.variables = _decode(variables)
+    instance.variables = Deferred(pk) if variables is None else _decode(variables)
     instance.last_key = last_key
     instance.archive = _Archive(pk)
     instance.called = caller is not None
@@ -239,7 +243,9 @@ def _fill(loaded: Loaded, rows: Iterable[tuple[Any, ...]]) -> None:
             instance.waits[part.key] = part
 
 
-_COLUMNS = """i.id, i.definition_id, d.digest, i.process_id, i.business_key, i.state, CAST(i.variables AS text),
+# How long a text is SQLite finds out by reading it, so there nothing is gained.
+_VARIABLES = f"CASE WHEN pg_column_size(i.variables) <= {LARGE_VARIABLES} THEN CAST(i.variables AS text) END"
+_COLUMNS = """i.id, i.definition_id, d.digest, i.process_id, i.business_key, i.state, {variables},
        i.last_key, i.steps, CAST(i.started_at AS text), i.parent_id, i.parent_call, i.correlation_key"""
 _INSTANCE = f"""
 SELECT {_COLUMNS} FROM {_table["ProcessInstance"]} i JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id"""
@@ -312,7 +318,7 @@ WITH RECURSIVE taken AS MATERIALIZED (
     SELECT instance_id, node FROM taken WHERE NOT EXISTS (SELECT 1 FROM alone)
 ), {_AROUND}
 SELECT 'instance', i.id, i.last_key, i.definition_id, i.process_id, i.state, i.steps, 0, CAST(i.started_at AS text),
-       d.digest, CAST(i.variables AS text), i.business_key,
+       d.digest, {_VARIABLES}, i.business_key,
        CAST(json_build_array(i.parent_id, i.parent_call, i.correlation_key) AS text)
 FROM taken JOIN {_table["ProcessInstance"]} i ON i.id = taken.instance_id
      JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id
@@ -390,6 +396,33 @@ def _required(text: str) -> datetime:
     moment = _moment(text)
     assert moment is not None
     return moment
+
+
+class Deferred(Mapping[str, Any]):
+    """The variables of an instance, read when somebody looks at them: most steps of a large one do not."""
+
+    __slots__ = ("_found", "_instance")
+
+    def __init__(self, instance: int) -> None:
+        self._instance = instance
+        self._found: dict[str, Any] | None = None
+
+    def __getitem__(self, name: str) -> Any:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def _all(self) -> dict[str, Any]:
+        if self._found is None:
+            with connection.cursor() as cursor:
+                _ask(cursor, f"SELECT CAST(variables AS text) {_OF_INSTANCE}", [self._instance])
+                row = cursor.fetchone()
+            self._found = {} if row is None else _decode(row[0])  # purged meanwhile
+        return self._found
 
 
 class _Fetcher:
@@ -525,6 +558,7 @@ class _Group(NamedTuple):
     depth: int
 
 
+_OF_INSTANCE = f"FROM {_table['ProcessInstance']} WHERE id = %s"
 _LIVE_KEYS = f'SELECT "key" FROM {_table["FlowNodeInstance"]} WHERE instance_id = %s AND ended_at IS NULL'
 _ENDED_IN = f"""
 FROM {_table["FlowNodeInstance"]} WHERE instance_id = %s AND "key" > %s AND scope = %s AND ended_at IS NOT NULL"""
