@@ -182,7 +182,7 @@ def test_callers_that_outrun_the_worker(live_server, settings, monkeypatch):
 
     def caller(number: int) -> tuple[list[int], int]:
         accepted, refused = [], 0
-        while len(accepted) < 15:
+        while len(accepted) < 15 or not refusing.is_set():
             answer = requests.post(
                 f"{url}/process-instances", json={"process_id": "process"}, headers=headers, timeout=30
             )
@@ -206,5 +206,5 @@ def test_callers_that_outrun_the_worker(live_server, settings, monkeypatch):
         done = working.result()
     accepted = [pk for some, _ in results for pk in some]
     assert sum(refused for _, refused in results) > 0
-    assert len(set(accepted)) == 60 == done
+    assert len(set(accepted)) == done >= 60
     assert set(ProcessInstance.objects.filter(state="COMPLETED").values_list("pk", flat=True)) == set(accepted)
