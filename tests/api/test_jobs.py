@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import datetime, timedelta
 
 import pytest
@@ -46,6 +47,18 @@ def test_claim_tells_all_that_a_worker_needs(api, start, claim, deploy):
     left = datetime.fromisoformat(job["lease_until"]) - timezone.now()
     assert timedelta(seconds=900) < left <= timedelta(seconds=1000)
     assert claim() == []
+
+
+def test_who_hung_up_before_its_turn_is_given_nothing(api, start, claim, deploy):
+    deploy(Drawing().start().service("charge", type="charge").end())
+    start()
+    here, there = socket.socketpair()
+    with here, there:
+        there.close()
+        body = {"types": ["charge"], "worker": "gone"}
+        assert api.post(f"{URL}/claim", body, format="json", **{"gunicorn.socket": here}).json() == {"jobs": []}
+    (job,) = claim()
+    assert (job["worker"], job["attempt"]) == ("w1", 1)
 
 
 def test_claim_of_several_types_and_several_jobs(api, start, deploy):
