@@ -118,7 +118,7 @@ def test_who_has_siblings_is_told_what_surrounds_it_and_reads_no_more(statements
 
 
 def test_what_a_job_in_a_sub_process_with_siblings_sees() -> None:
-    inner = Drawing().start().parallel("fork")
+    inner = Drawing().start("begun").parallel("fork")
     for name in "ab":
         inner.at("fork").service(name, type="a")
     started(Drawing().start().sub_process("sub", inner, inputs={"x": "=x + 1"}).end(), variables={"x": 1, "y": 2})
