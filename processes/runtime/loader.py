@@ -138,7 +138,7 @@ def load(instance_id: int, *, whole: bool = False, wait: bool = True) -> Loaded 
             return loaded
         if not whole and _large.has(instance_id):
             return _piece_by_piece(loaded)
-        _ask(cursor, _LIVE if whole else f"{_LIVE} LIMIT {WHOLE + 1}", [instance_id] * len(_PARTS))
+        _ask(cursor, _LIVE if whole else _SMALL, [instance_id] * len(_PARTS))
         rows = cursor.fetchall()
     if len(rows) > WHOLE and not whole:
         _large.add(instance_id)
@@ -287,6 +287,17 @@ _PARTS = {
 # those that were born a moment ago, and would read them all.
 _ALONE = {kind: sql.replace("ended_at IS NULL", "(ended_at IS NULL) IS TRUE") for kind, sql in _PARTS.items()}
 _LIVE = " UNION ALL ".join(_PARTS.values())
+
+
+def _some(most: int, instance: str = "%s") -> str:
+    """So many live parts of an instance, in the order of an index: PostgreSQL would else read a table through where it
+    believes that the first rows that it meets belong to the instance, and meet those that have ended."""
+    order = dict.fromkeys(_PARTS, 'ORDER BY "key"') | {FlowNodeInstance: 'ORDER BY scope, "key"'}
+    few = (f"SELECT * FROM ({sql} {order[kind]} LIMIT {most}) part" for kind, sql in _PARTS.items())
+    return f"{' UNION ALL '.join(few)} LIMIT {most}".replace("%s", instance)
+
+
+_SMALL = _some(WHOLE + 1)
 _WAITS = (Job, Timer, MessageSubscription, SignalSubscription, Condition, Call, Compensation, Incident)
 
 # A visit and those around it, outwards. Looked up one by one, whatever PostgreSQL believes of their number.
@@ -330,7 +341,7 @@ SELECT {_TOLD[FlowNodeInstance]} FROM around
 UNION ALL
 SELECT {_TOLD[Job]} FROM {_table["Job"]} WHERE id = (SELECT id FROM taken WHERE NOT EXISTS (SELECT 1 FROM alone))
 UNION ALL
-SELECT * FROM ({_LIVE.replace("%s", "(SELECT instance_id FROM alone)")} LIMIT {TAKEN_WITH + 1}) live
+SELECT * FROM ({_some(TAKEN_WITH + 1, "(SELECT instance_id FROM alone)")}) live
 WHERE EXISTS (SELECT 1 FROM alone)"""
 
 # A job of a large instance, and what its end looks at: its visit and those around it, what these hold and wait for,
