@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
+from knox.models import AuthToken
+from knox.signals import token_expired
 from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -22,6 +25,15 @@ class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
             raise AuthenticationFailed("Invalid token.")
         found: tuple[Any, Any] = super().authenticate_credentials(token)
         return found
+
+    def _cleanup_token(self, auth_token: AuthToken) -> bool:
+        """Whether the token has expired; it is deleted then. Knox would read all tokens of the user with every request,
+        to delete those that have expired: here `POST /api/v1/tokens` does that."""
+        if auth_token.expiry is None or timezone.now() <= auth_token.expiry:
+            return False
+        auth_token.delete()
+        token_expired.send(sender=type(self), username=auth_token.user.get_username(), source="auth_token")
+        return True
 
 
 class BasicAuthentication(authentication.BasicAuthentication):
