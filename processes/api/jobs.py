@@ -100,6 +100,8 @@ class Fields(serializers.ListField):
 class Claim(Input):
     """Which jobs, for whom, for how long."""
 
+    shared = True
+
     type = Name(required=False, help_text="One job type; or `types`.")
     types = Types(required=False, help_text="Several job types.")
     worker = Name(help_text="Name of the worker, for operators.")
@@ -122,6 +124,8 @@ class Claim(Input):
 
 
 class Attempt(Input):
+    shared = True
+
     attempt = serializers.IntegerField(
         min_value=1, max_value=2**31 - 1, help_text="As claimed. Another one is rejected: someone else's turn."
     )
@@ -399,9 +403,13 @@ class Jobs(Rows):
 
 
 def _handed_out(claimed: Sequence[jobs.ClaimedJob], asked: dict[str, Any]) -> Response:
-    shown = ClaimedJob(claimed, many=True).data
+    shown = [{name: getattr(job, name) for name in _SHOWN} for job in claimed]
     if "fields" in asked:
         wanted = set(asked["fields"])
         for job in shown:
             job["variables"] = {name: value for name, value in job["variables"].items() if name in wanted}
     return Response({"jobs": shown})
+
+
+_SHOWN = tuple(ClaimedJob._declared_fields)
+"""Each as it is: the serializer, which says so in the schema, would copy all its fields for every answer."""
