@@ -11,7 +11,6 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
 from knox.models import AuthToken
-from knox.signals import token_expired
 from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -27,13 +26,9 @@ class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
         return found
 
     def _cleanup_token(self, auth_token: AuthToken) -> bool:
-        """Whether the token has expired; it is deleted then. Knox would read all tokens of the user with every request,
-        to delete those that have expired: here `POST /api/v1/tokens` does that."""
-        if auth_token.expiry is None or timezone.now() <= auth_token.expiry:
-            return False
-        auth_token.delete()
-        token_expired.send(sender=type(self), username=auth_token.user.get_username(), source="auth_token")
-        return True
+        """Whether the token has expired. Knox would read all tokens of the user with every request, to delete those
+        that have: here ``POST /api/v1/tokens`` deletes them."""
+        return auth_token.expiry is not None and auth_token.expiry < timezone.now()
 
 
 class BasicAuthentication(authentication.BasicAuthentication):

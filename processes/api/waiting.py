@@ -35,7 +35,7 @@ from django.utils import timezone
 from processes.api.errors import TooManyWaiting
 from processes.models import Job
 from processes.models.waits import JobState  # type: ignore[attr-defined]
-from processes.runtime import dispatch
+from processes.runtime import dispatch, statements
 
 log = logging.getLogger(__name__)
 
@@ -194,7 +194,10 @@ def _due(types: Collection[str], most: int) -> dict[str, int]:
         FROM wanted"""
     now = connection.ops.adapt_datetimefield_value(timezone.now())
     with connection.cursor() as cursor:
-        cursor.execute(sql, [*types, now, most])
+        if connection.vendor == "postgresql":
+            statements.send(cursor, [(sql, [*types, now, most])])
+        else:
+            cursor.execute(sql, [*types, now, most])
         return dict(cursor.fetchall())
 
 
