@@ -19,7 +19,6 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from gunicorn.app.base import BaseApplication
 
-from orchestrator import gunicorn
 from orchestrator.celery import app
 
 logger = logging.getLogger(__name__)
@@ -105,7 +104,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "workers": 1,
             "worker_class": "gthread",
             "threads": self._threads,
-            "keepalive": gunicorn.keepalive,
+            "keepalive": 75,  # as in a fleet, see `orchestrator.gunicorn`
             "graceful_timeout": max(1, int(settings.SHUTDOWN_SECONDS)),
             "control_socket_disable": True,  # one path for all servers of a user, and nothing to control
             "post_worker_init": self._begin,
