@@ -216,18 +216,12 @@ def test_outcomes_at_once_are_one(caller):
 
 
 def test_what_becomes_due_here_is_told_with_the_commit(caller, monkeypatch):
-    monkeypatch.setattr(waiting, "POLL", 1.0)
-    monkeypatch.setattr(waiting, "LINGER", 1)
-    delays = []
-    for _ in range(3):
-        with ThreadPoolExecutor(1) as pool:
-            first = pool.submit(caller.claim, wait_seconds=20)
-            eventually_waiting(1)
-            time.sleep(0.1)
-            started = caller.start()
-            assert len(first.result()[0]) == 1
-            delays.append(first.result()[1] - started)
-    assert min(delays) < 0.5, "the next look may be a second away"
+    monkeypatch.setattr(waiting, "_due", lambda types, most: {})  # whoever looks finds nothing
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(caller.claim, wait_seconds=60)
+        eventually_waiting(1)
+        caller.start()
+        assert len(first.result()[0]) == 1
 
 
 def eventually_waiting(number: int) -> None:
