@@ -30,7 +30,7 @@ class Scale:
     due_rate: int = 1000
     due_seconds: float = 10
     """W6: the length of one turn, of which there are as many as rounds, for timers and for messages."""
-    external: int = 40
+    external: int = 200
     """W7: instances of a throughput phase."""
     overload_seconds: float = 60
     history: int = 5_000_000

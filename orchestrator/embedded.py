@@ -104,6 +104,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "workers": 1,
             "worker_class": "gthread",
             "threads": self._threads,
+            "keepalive": 75,  # as in a fleet, see `orchestrator.gunicorn`
             "graceful_timeout": max(1, int(settings.SHUTDOWN_SECONDS)),
             "control_socket_disable": True,  # one path for all servers of a user, and nothing to control
             "post_worker_init": self._begin,

@@ -6,6 +6,9 @@ from typing import Any
 
 worker_class = "gthread"
 threads = 16
+keepalive = 75
+"""Seconds. Workers ask again and again; a connection that is opened anew for each question costs both sides more than
+the one that waits costs us."""
 
 
 def post_worker_init(worker: Any) -> None:

@@ -14,6 +14,8 @@ What a function returns becomes the result of the job; `BpmnError` is a business
 `JobError` a failure that is tried again as it says, anything else a failure that is tried again as the model says.
 
 - Jobs are waited for with long polls, one connection for each job type, and worked on by `max_jobs` threads a type.
+- Who completes a job is given the next one of the same instance along with the answer, if it is of the same type, for
+  a bounded slice; then others get their turn.
 - A job that takes longer than its lease keeps it: one thread extends the leases of whatever runs. Where the answer is
   that the job is gone or somebody else's, `job.cancelled` is set; a long function should look at it.
 - `job.report({...})` tells how far the work is; after a crash the next attempt finds it in `job.progress`.
@@ -54,6 +56,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.2, 15.0
 """Seconds between two tries while the server is away; doubled each time, less up to half of it at random."""
 BUSY = (408, 425, 429, 500, 502, 503, 504)
 """Answers that may be another one a moment later."""
+SLICE_JOBS, SLICE_SECONDS = 20, 2.0
+"""How many jobs of one instance a thread may do in a row, and after how long it begins no further one."""
 
 
 class BpmnError(Exception):
@@ -143,6 +147,10 @@ class Job:
         return self._client._fetch(reference)
 
 
+_TOLD = [name for name in Job.__dataclass_fields__ if not name.startswith("_") and name != "cancelled"]
+"""What the server tells of a job; anything else that it may say is none of our business."""
+
+
 @dataclass(eq=False)
 class _Worker:
     """A function and what it asks for."""
@@ -188,6 +196,8 @@ class WorkerClient:
         self._stopping = threading.Event()
         self._done = threading.Event()
         self._local = threading.local()
+        self._may_go_on = True
+        """Whether the server, as far as we know, hands out the next job with the answer to an outcome."""
 
     def worker(
         self, type: str, *, max_jobs: int = 1, lease: float = 60.0, fields: Sequence[str] | None = None
@@ -212,15 +222,14 @@ class WorkerClient:
         job was due. Raises `Refused` or `requests.RequestException` where jobs cannot be asked for.
         """
         worker = self._workers[type]
-        asked = time.monotonic()
         job = next(iter(self._claim(worker, 1, wait=0)), None)
         if job is None:
             return None
-        job._lease, job._until, job._client = worker.lease, asked + worker.lease, self
         over = threading.Event()
         heart = self._thread(self._keep_leases, over, [job])
         try:
-            return self._serve(worker, job)
+            told, _ = self._serve(worker, job)
+            return told
         finally:
             over.set()
             heart.join(1)
@@ -271,7 +280,6 @@ class WorkerClient:
             free = self._seats(worker)
             if not free:
                 continue
-            asked = time.monotonic()
             try:
                 jobs = self._claim(worker, free)
                 pauses = _pauses()
@@ -285,7 +293,6 @@ class WorkerClient:
             for _ in range(free - len(jobs)):
                 worker.free.release()
             for job in jobs:
-                job._lease, job._until, job._client = worker.lease, asked + worker.lease, self
                 with self._lock:
                     self._held.add(job)
                 worker.todo.put(job)
@@ -302,33 +309,47 @@ class WorkerClient:
 
     def _claim(self, worker: _Worker, most: int, wait: float | None = None) -> list[Job]:
         wait = self.poll if wait is None else wait
-        asked: dict[str, Any] = {
-            "type": worker.type,
-            "worker": self.name,
-            "max_jobs": most,
-            "lease_seconds": worker.lease,
-            "wait_seconds": wait,
-        }
+        asked = time.monotonic()
+        question = {**self._wanted(worker), "max_jobs": most, "wait_seconds": wait}
+        return self._given(worker, self._ask("/jobs/claim", question, timeout=wait + 15), asked)
+
+    def _wanted(self, worker: _Worker) -> dict[str, Any]:
+        wanted: dict[str, Any] = {"types": [worker.type], "worker": self.name, "lease_seconds": worker.lease}
         if worker.fields is not None:
-            asked["fields"] = list(worker.fields)
-        answer = self._ask("/jobs/claim", asked, timeout=wait + 15)
-        known = [name for name in Job.__dataclass_fields__ if not name.startswith("_") and name != "cancelled"]
-        return [Job(**{name: job[name] for name in known if name in job}) for job in answer["jobs"]]
+            wanted["fields"] = list(worker.fields)
+        return wanted
+
+    def _given(self, worker: _Worker, answer: Mapping[str, Any], asked: float) -> list[Job]:
+        """The jobs of an answer. Their leases count from `asked`, before the question, so never too long."""
+        jobs = [Job(**{name: job[name] for name in _TOLD if name in job}) for job in answer["jobs"]]
+        for job in jobs:
+            job._lease, job._until, job._client = worker.lease, asked + worker.lease, self
+        return jobs
 
     def _work(self, worker: _Worker) -> None:
         while (job := worker.todo.get()) is not None:
+            began, number, following = time.monotonic(), 0, None
             try:
-                if self._stopping.is_set():
-                    self._hand_back(job)
-                else:
-                    self._serve(worker, job)
+                while job is not None:
+                    number += 1
+                    following = None
+                    try:
+                        if self._stopping.is_set():
+                            self._hand_back(job)
+                        else:
+                            more = number < SLICE_JOBS and time.monotonic() - began < SLICE_SECONDS
+                            _, following = self._serve(worker, job, go_on=more)
+                    finally:
+                        with self._lock:
+                            self._held.discard(job)
+                            if following is not None:
+                                self._held.add(following)
+                    job = following
             finally:
-                with self._lock:
-                    self._held.discard(job)
                 worker.free.release()
 
-    def _serve(self, worker: _Worker, job: Job) -> str:
-        """Work, and tell what came of it; returns what was told."""
+    def _serve(self, worker: _Worker, job: Job, *, go_on: bool = False) -> tuple[str, Job | None]:
+        """Work, and tell what came of it; returns what was told, and the next job, which is asked for with `go_on`."""
         verb = "complete"
         body: dict[str, Any]
         try:
@@ -355,17 +376,28 @@ class WorkerClient:
             verb, body = "fail", {"message": f"{type(error).__name__}: {error}"[:10_000]}
         if job.cancelled.is_set():
             logger.info("Job %d (%s) was taken away meanwhile; its outcome is dropped", job.id, job.type)
-            return "lost"
-        return self._tell(job, verb, body)
+            return "lost", None
+        return self._tell(worker, job, verb, body, go_on=go_on)
 
-    def _tell(self, job: Job, verb: str, body: dict[str, Any]) -> str:
+    def _tell(
+        self, worker: _Worker, job: Job, verb: str, body: dict[str, Any], *, go_on: bool = False
+    ) -> tuple[str, Job | None]:
         """Deliver an outcome, again and again until the lease is over."""
-        pauses = _pauses()
+        pauses, doubted = _pauses(), False
         while True:
+            asked = time.monotonic()
+            more = {}
+            if go_on and verb == "complete" and self._may_go_on and not self._stopping.is_set():
+                more = {"next": self._wanted(worker)}
             try:
-                self._ask(f"/jobs/{job.id}/{verb}", {"attempt": job.attempt, **body})
-                return verb
+                answer = self._ask(f"/jobs/{job.id}/{verb}", {"attempt": job.attempt, **body, **more})
+                if doubted:
+                    self._may_go_on = False
+                return verb, next(iter(self._given(worker, answer, asked)), None) if answer else None
             except Refused as refused:
+                if more and refused.status == 400:
+                    go_on, doubted = False, True  # perhaps the server is older than this file
+                    continue
                 if refused.lost:
                     job.cancelled.set()
                     logger.warning("The outcome of job %d (%s) came too late: %s", job.id, job.type, refused)
@@ -374,13 +406,13 @@ class WorkerClient:
                 else:
                     # What the function said cannot be taken over, and would not be next time.
                     told = f"Expected the outcome to be accepted, but {refused}"[:10_000]
-                    return self._tell(job, "fail", {"message": told, "retries": 0})
-                return "lost"
+                    return self._tell(worker, job, "fail", {"message": told, "retries": 0})
+                return "lost", None
             except Exception as problem:  # noqa: BLE001 - the server is away
                 pause = getattr(problem, "retry_after", None) or next(pauses)
                 if time.monotonic() + pause >= job._until:
                     logger.error("The outcome of job %d (%s) could not be told: %s", job.id, job.type, problem)
-                    return "lost"
+                    return "lost", None
                 logger.warning("The outcome of job %d (%s), again in %.1f s: %s", job.id, job.type, pause, problem)
                 time.sleep(pause)
 
@@ -463,14 +495,22 @@ class WorkerClient:
     def _session(self) -> Iterator[requests.Session]:
         session = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = requests.Session()
-            session.trust_env = True
+            session = self._local.session = self._open()
         try:
             yield session
         except requests.RequestException:
             session.close()
             self._local.session = None
             raise
+
+    def _open(self) -> requests.Session:
+        """With the proxies and certificates of the environment. They are looked up here and not with every question,
+        for which ``~/.netrc`` would be read, too, and replace our token."""
+        session = requests.Session()
+        found = session.merge_environment_settings(self._base, {}, None, self._verify, None)
+        session.proxies, session.verify = found["proxies"], found["verify"]
+        session.trust_env = False
+        return session
 
     def _ask(self, path: str, body: Mapping[str, Any], *, timeout: float = 30.0) -> Any:
         """The answer. Raises `Refused` for a no, `requests.RequestException` where asking again may help."""
@@ -488,7 +528,6 @@ class WorkerClient:
                 self._base + path,
                 headers={"Authorization": f"Token {self._token}", **(headers or {})},
                 timeout=(10, timeout),
-                verify=self._verify,
                 allow_redirects=False,
                 **given,
             )

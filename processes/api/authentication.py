@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser
+from django.utils import timezone
 from knox.auth import TokenAuthentication as KnoxTokenAuthentication
+from knox.models import AuthToken
 from rest_framework import authentication
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -22,6 +24,11 @@ class TokenAuthentication(KnoxTokenAuthentication):  # type: ignore[misc]
             raise AuthenticationFailed("Invalid token.")
         found: tuple[Any, Any] = super().authenticate_credentials(token)
         return found
+
+    def _cleanup_token(self, auth_token: AuthToken) -> bool:
+        """Whether the token has expired. Knox would read all tokens of the user with every request, to delete those
+        that have: here ``POST /api/v1/tokens`` deletes them."""
+        return auth_token.expiry is not None and auth_token.expiry < timezone.now()
 
 
 class BasicAuthentication(authentication.BasicAuthentication):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.decorators import action
@@ -25,6 +26,7 @@ from processes.api.shapes import Count, Input, Name, Seconds, Shown, Text, Varia
 from processes.api.waiting import Waiter, is_connected, lobby
 from processes.models import Job
 from processes.runtime import external, jobs
+from processes.runtime.jobs import Continuation
 
 DAY = 86_400
 LONGEST_WAIT = 60
@@ -79,18 +81,32 @@ class ClaimedJobs(serializers.Serializer[Any]):
     jobs = ClaimedJob(many=True, help_text="At most `max_jobs`, those first that are due longest. May be empty.")
 
 
+class Types(serializers.ListField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=Name(), min_length=1, max_length=100, **kwargs)
+
+
+class Lasting(Seconds):
+    def __init__(self, **kwargs: Any) -> None:
+        says = "How long the jobs are the worker's; 60 unless set up."
+        super().__init__(min_value=1, max_value=DAY, help_text=says, **kwargs)
+
+
+class Fields(serializers.ListField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=Name(), max_length=1000, help_text="Only these variables; all unless given.", **kwargs)
+
+
 class Claim(Input):
     """Which jobs, for whom, for how long."""
 
+    shared = True
+
     type = Name(required=False, help_text="One job type; or `types`.")
-    types = serializers.ListField(
-        child=Name(), required=False, min_length=1, max_length=100, help_text="Several job types."
-    )
+    types = Types(required=False, help_text="Several job types.")
     worker = Name(help_text="Name of the worker, for operators.")
     max_jobs = serializers.IntegerField(required=False, default=1, min_value=1, max_value=100)
-    lease_seconds = Seconds(
-        required=False, min_value=1, max_value=DAY, help_text="How long the jobs are the worker's; 60 unless set up."
-    )
+    lease_seconds = Lasting(required=False)
     wait_seconds = Seconds(
         required=False,
         default=0.0,
@@ -98,9 +114,7 @@ class Claim(Input):
         max_value=LONGEST_WAIT,
         help_text="How long to wait for a job where none is due. The answer comes as soon as one is.",
     )
-    fields = serializers.ListField(  # type: ignore[assignment]
-        child=Name(), required=False, max_length=1000, help_text="Only these variables; all unless given."
-    )
+    fields = Fields(required=False)  # type: ignore[assignment]
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("type" in attrs) == ("types" in attrs):
@@ -110,6 +124,8 @@ class Claim(Input):
 
 
 class Attempt(Input):
+    shared = True
+
     attempt = serializers.IntegerField(
         min_value=1, max_value=2**31 - 1, help_text="As claimed. Another one is rejected: someone else's turn."
     )
@@ -127,8 +143,24 @@ class Lease(serializers.Serializer[Any]):
     lease_until = serializers.DateTimeField(help_text="The new end of the lease.")
 
 
+class Next(Input):
+    """With which job the worker would go on."""
+
+    types = Types(help_text="Job types that it serves.")
+    worker = Name(help_text="Name of the worker, for operators.")
+    lease_seconds = Lasting(required=False)
+    fields = Fields(required=False)  # type: ignore[assignment]
+
+
 class Completion(Attempt):
     variables = Variables(required=False, help_text="The result, which the output mappings of the model see.")
+    next = Next(
+        required=False,
+        help_text=(
+            "Where the instance comes to a job of these types at once, that is claimed for the worker in the same "
+            "moment, and is the answer: no need to ask for it. Take turns with what others wait for."
+        ),
+    )
 
 
 class Failure(Attempt):
@@ -232,12 +264,7 @@ class Jobs(Rows):
         claimed: Sequence[jobs.ClaimedJob] = []
         if is_connected(request.META):  # or else a busy server would give jobs to those who gave up asking
             claimed = self._claim(asked) or self._wait(asked)
-        shown = ClaimedJob(claimed, many=True).data
-        if "fields" in asked:
-            wanted = set(asked["fields"])
-            for job in shown:
-                job["variables"] = {name: value for name, value in job["variables"].items() if name in wanted}
-        return Response({"jobs": shown})
+        return _handed_out(claimed, asked)
 
     def _claim(self, asked: dict[str, Any], waiter: Waiter | None = None) -> Sequence[jobs.ClaimedJob]:
         limit = lobby.share(asked["types"], asked["max_jobs"], waiter)
@@ -285,20 +312,46 @@ class Jobs(Rows):
 
     @extend_schema(
         summary="Complete a job",
-        description="The work is done; the instance moves on.",
+        description=(
+            "The work is done; the instance moves on. A worker that says in `next` what it serves goes on with the "
+            "next job of the instance, if there is one for it. As after a claim, a job whose answer is lost on the way "
+            "is due again when its lease is over."
+        ),
         request=Completion,
-        responses={204: OpenApiResponse(description="Taken over."), **problems(409, 422)},
+        responses={
+            200: OpenApiResponse(ClaimedJobs, description="Taken over, and this is the next job of the instance."),
+            204: OpenApiResponse(description="Taken over."),
+            **problems(409, 422),
+        },
         examples=[
             OpenApiExample(
                 "Paid", request_only=True, value={"attempt": 1, "variables": {"receipt": "R-1", "paid": 129.90}}
-            )
+            ),
+            OpenApiExample(
+                "Paid, and what is next?",
+                request_only=True,
+                value={
+                    "attempt": 1,
+                    "variables": {"receipt": "R-1"},
+                    "next": {"types": ["payment", "refund"], "worker": "payments-1", "lease_seconds": 120},
+                },
+            ),
         ],
     )
     @action(detail=True, methods=["post"])
     def complete(self, request: Request, pk: str) -> Response:
         body = self.ask(Completion)
-        jobs.complete(int(pk), body["attempt"], body.get("variables", {}), by=self.by)
-        return Response(status=204)
+        then = self._then(body["next"]) if "next" in body else None
+        following = external.complete(int(pk), body["attempt"], body.get("variables", {}), by=self.by, then=then)
+        return Response(status=204) if following is None else _handed_out([following], body["next"])
+
+    def _then(self, asked: dict[str, Any]) -> Continuation | None:
+        """None where nobody is there any more who could go on."""
+        presence.seen(asked["worker"], asked["types"])
+        if not is_connected(self.request.META):
+            return None
+        lease = asked.get("lease_seconds", settings.ORCHESTRATOR["LEASE"])
+        return Continuation(frozenset(asked["types"]), asked["worker"], lease)
 
     @extend_schema(
         summary="Fail a job",
@@ -349,3 +402,16 @@ class Jobs(Rows):
             int(pk), body["attempt"], body["code"], body.get("message", ""), body.get("variables"), by=self.by
         )
         return Response(status=204)
+
+
+def _handed_out(claimed: Sequence[jobs.ClaimedJob], asked: dict[str, Any]) -> Response:
+    shown = [{name: getattr(job, name) for name in _SHOWN} for job in claimed]
+    if "fields" in asked:
+        wanted = set(asked["fields"])
+        for job in shown:
+            job["variables"] = {name: value for name, value in job["variables"].items() if name in wanted}
+    return Response({"jobs": shown})
+
+
+_SHOWN = tuple(ClaimedJob._declared_fields)
+"""Each as it is: the serializer, which says so in the schema, would copy all its fields for every answer."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from django.core.validators import RegexValidator
 from django.db.models import Model
@@ -28,6 +28,10 @@ def choices_of(model: type[Model], field: str) -> list[tuple[str, str]]:
 
 class Input(serializers.Serializer[Any]):
     """The body of a request."""
+
+    shared: ClassVar[bool] = False
+    """Whether one instance validates for everybody, as it looks at nothing but the body. For what is asked very often:
+    else all fields are copied for each request."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from knox.models import AuthToken
 from rest_framework import serializers, status
@@ -74,6 +75,7 @@ class Tokens(APIView):
         expiry = body.validated_data.get("expires_in_seconds")
         reason = body.validated_data.get("reason", "")
         with transaction.atomic():
+            AuthToken.objects.filter(user=request.user, expiry__lt=timezone.now()).delete()
             row, token = AuthToken.objects.create(request.user, expiry=expiry)
             audit.record("create", "token", row.token_key, by=_by(request), reason=reason)
         return Response(

@@ -2,8 +2,12 @@
 
 One thread of the process looks for all of them, so a hundred waiting workers cost the database what one costs: a
 question to a partial index every `POLL` seconds, and nothing at all while nobody waits. It only looks; that a job is
-due says nothing about who gets it, so those it wakes claim it like anyone else. Whoever knows in this process that a
-job became due may `tell`, and save them the rest of the pause.
+due says nothing about who gets it, so those it wakes claim it like anyone else. No more of them are woken than there
+are jobs, those first that wait longest: a claim that finds nothing costs as much as one that does. What becomes due by
+a commit of this process is told at once.
+
+Looking is preferred to LISTEN: a transaction that has sent a NOTIFY holds a lock of the whole server while it commits,
+so every commit of a step would wait for the disk alone, and SQLite has nothing like it.
 
 A worker that died while it waited is noticed before a job is given to it, for the lease would have to lapse first.
 
@@ -13,10 +17,12 @@ Whoever asks for many jobs while others of this process wait for the same types 
 from __future__ import annotations
 
 import logging
+import math
 import socket
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,26 +35,38 @@ from django.utils import timezone
 from processes.api.errors import TooManyWaiting
 from processes.models import Job
 from processes.models.waits import JobState  # type: ignore[attr-defined]
+from processes.runtime import dispatch, statements
 
 log = logging.getLogger(__name__)
 
-POLL = 0.05
+POLL = 0.02
 """Seconds between two looks, so how late a worker may learn of a job from another process."""
-LINGER = 20
+LINGER = 50
 """How many looks the thread outlives its last waiter: most of them are back at once."""
 AFTER_ERROR = 1.0
+CLAIMING = 0.1
+"""For how many seconds a waiter that was woken is taken to be at one of the jobs that are due still."""
+
+_TABLE = Job._meta.db_table
 
 
 @dataclass(eq=False, slots=True)
 class Waiter:
     types: frozenset[str]
     woken: threading.Event = field(default_factory=threading.Event)
+    woken_at: float = -math.inf
+    """By the monotonic clock; long ago while it waits."""
 
     def wait(self, seconds: float) -> bool:
         """Whether a job of its types may be due; False after so many seconds of nothing."""
+        self.woken_at = -math.inf
         woken = self.woken.wait(seconds)
         self.woken.clear()
         return woken
+
+    def wake(self, now: float) -> None:
+        self.woken_at = now
+        self.woken.set()
 
 
 def is_connected(environ: Mapping[str, Any]) -> bool:
@@ -71,7 +89,8 @@ class Lobby:
 
     def __init__(self) -> None:
         self._lock = threading.Condition()
-        self._waiters: set[Waiter] = set()
+        self._waiters: dict[Waiter, None] = {}
+        """In the order in which they came."""
         self._thread: threading.Thread | None = None
         self._closing = False
 
@@ -90,7 +109,7 @@ class Lobby:
         with self._lock:
             if len(self._waiters) >= settings.ORCHESTRATOR_API["MAX_WAITING"]:
                 raise TooManyWaiting
-            self._waiters.add(waiter)
+            self._waiters[waiter] = None
             # A thread does not survive a fork, so its being alive is asked and not remembered.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._watch, name="long-polls", daemon=True)
@@ -99,7 +118,7 @@ class Lobby:
             yield waiter
         finally:
             with self._lock:
-                self._waiters.discard(waiter)
+                del self._waiters[waiter]
 
     def share(self, types: Collection[str], asked: int, waiter: Waiter | None = None) -> int:
         """How many of `asked` jobs one worker may have, so that those who wait for the same types get some as well.
@@ -115,12 +134,22 @@ class Lobby:
         due = _how_many(types, asked * (others + 1))
         return max(1, min(asked, -(-due // (others + 1))))
 
-    def tell(self, types: Collection[str]) -> None:
-        """Jobs of these types became due."""
+    def tell(self, due: Mapping[str, int]) -> None:
+        """So many jobs of each type are due: as many waiters are woken, less those who are at it already."""
+        now, left = time.monotonic(), dict(due)
         with self._lock:
             for waiter in self._waiters:
-                if not waiter.types.isdisjoint(types):
-                    waiter.woken.set()
+                type = next((type for type in waiter.types if left.get(type)), None)
+                if type is None:
+                    continue
+                left[type] -= 1
+                if now - waiter.woken_at > CLAIMING:
+                    waiter.wake(now)
+
+    def hear(self, jobs: Sequence[dispatch.DueJob]) -> None:
+        """These became due by a commit of this process."""
+        if self._waiters:
+            self.tell(Counter(job.type for job in jobs))
 
     def join(self) -> None:
         """Wait until nobody waits and the thread is gone."""
@@ -133,16 +162,18 @@ class Lobby:
         try:
             while True:
                 with self._lock:
-                    types = {kind for waiter in self._waiters for kind in waiter.types}
+                    many = len(self._waiters)
+                    types = {type for waiter in self._waiters for type in waiter.types}
                     idle = 0 if types else idle + 1
                     if idle > LINGER:
                         self._thread = None
                         return
-                if self._closing:
-                    self.tell(types)
-                elif types:
+                    if self._closing:
+                        for waiter in self._waiters:
+                            waiter.wake(time.monotonic())
+                if types and not self._closing:
                     try:
-                        self.tell(_due(types))
+                        self.tell(_due(types, many))
                     except Error as error:
                         log.warning("Could not look for due jobs: %s", error)
                         connection.close()
@@ -152,9 +183,22 @@ class Lobby:
             connection.close()
 
 
-def _due(types: Collection[str]) -> set[str]:
-    """Those of the types with a job that may be claimed."""
-    return set(_claimable(types).values_list("type", flat=True).distinct())
+def _due(types: Collection[str], most: int) -> dict[str, int]:
+    """How many jobs of each type may be claimed; counts no further than `most`. By hand, as it is asked very often."""
+    sql = f"""
+        WITH wanted (type) AS (VALUES {", ".join(["(%s)"] * len(types))})
+        SELECT type, (SELECT count(*) FROM (
+            SELECT 1 FROM {_TABLE} AS job
+            WHERE job.type = wanted.type AND job.state = '{JobState.DUE.value}' AND NOT job.suspended
+                AND job.due_at <= %s LIMIT %s) AS job)
+        FROM wanted"""
+    now = connection.ops.adapt_datetimefield_value(timezone.now())
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            statements.send(cursor, [(sql, [*types, now, most])])
+        else:
+            cursor.execute(sql, [*types, now, most])
+        return dict(cursor.fetchall())
 
 
 def _how_many(types: Collection[str], most: int) -> int:
@@ -168,3 +212,4 @@ def _claimable(types: Collection[str]) -> QuerySet[Job]:
 
 
 lobby = Lobby()
+dispatch.on_due(lobby.hear)

@@ -8,7 +8,7 @@ and the rows of what could not be announced say so, for the next sweep to do it 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Protocol
@@ -43,6 +43,17 @@ class Dispatcher(Protocol):
         """Job types whose workers hear announcements, whether or not they can be made now, None: all."""
 
 
+Listener = Callable[[Sequence[DueJob]], None]
+
+_listeners: list[Listener] = []
+
+
+def on_due(listen: Listener) -> None:
+    """Register who of this process is told, after every commit here, of jobs that became due. Must be quick."""
+    if listen not in _listeners:
+        _listeners.append(listen)
+
+
 def wake(jobs: Sequence[DueJob]) -> None:
     """Announce jobs once the running transaction has committed; never, if it rolls back."""
     if jobs:
@@ -61,6 +72,8 @@ def serves() -> tuple[str, ...] | None:
 
 
 def _announce(jobs: Sequence[DueJob]) -> None:
+    for listen in _listeners:
+        listen(jobs)
     try:
         left = _dispatcher(settings.ORCHESTRATOR["DISPATCHER"]).jobs_due(jobs)
     except Exception:

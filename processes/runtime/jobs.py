@@ -73,8 +73,10 @@ def complete(
     journal: Mapping[str, Any] | None = None,
     instance_id: int | None = None,
     then: Continuation | None = None,
+    kept: Loaded | None = None,
 ) -> ClaimedJob | None:
-    """The work is done, with these variables as its result. `instance_id`, where known, saves a look-up.
+    """The work is done, with these variables as its result. `instance_id`, where known, saves a look-up, and `kept`
+    the reading of the instance, as in `transaction.carry_out`.
 
     With `then`, the next job that this step brings forth, if it is of one of those types, is born claimed by that
     worker and returned. Raises `Rejected`: ``job-not-found``, ``job-not-claimed``, ``variables-invalid``,
@@ -85,7 +87,7 @@ def complete(
     def decide(loaded: Loaded, at: datetime) -> c.Command:
         return c.CompleteJob(in_hand(loaded, job_id, attempt).key, attempt, result)
 
-    return born_claimed(carry_out(job_id, decide, instance_id, by=by, journal=journal, then=then))
+    return born_claimed(carry_out(job_id, decide, instance_id, by=by, journal=journal, then=then, kept=kept))
 
 
 def fail(

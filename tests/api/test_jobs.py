@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from datetime import datetime, timedelta
 
 import pytest
 from django.utils import timezone
 
-from processes.models import Worker
+from processes.api.jobs import ClaimedJob
+from processes.api.rendering import dumps
+from processes.models import Job, Step, Worker
+from processes.runtime import jobs
 from tests.api.conftest import V1, fields, problem
 from tests.drawing import Drawing
 
@@ -123,6 +127,58 @@ def test_complete(api, start, claim, one_task):
     assert state(api, number) == "COMPLETED"
     assert api.get(f"{V1}/process-instances/{number}/variables").json()["variables"] == {"receipt": "r"}
     problem(ask(api, job, "complete", attempt=1), 404, "job-not-found")
+
+
+def test_what_is_handed_out_is_what_the_schema_says(start, one_task):
+    start(variables={"amount": 1})
+    (job,) = jobs.claim(["charge"], worker="w")
+    told = {name: getattr(job, name) for name in ClaimedJob._declared_fields}
+    assert json.loads(dumps(told)) == json.loads(dumps(ClaimedJob(job).data))
+
+
+def going_on(*types, **more):
+    return {"attempt": 1, "next": {"types": list(types), "worker": "w1", **more}}
+
+
+def test_who_completes_goes_on_with_the_next_job_of_the_instance(api, start, claim, deploy):
+    deploy(Drawing().start().service("a", type="a").service("b", type="b").service("c", type="c").end())
+    start(variables={"amount": 1, "other": 2})
+    (first,) = claim("a")
+    answer = api.post(f"{URL}/{first['id']}/complete", going_on("b", fields=["amount"]), format="json")
+    assert answer.status_code == 200
+    (second,) = answer.json()["jobs"]
+    assert (second["type"], second["attempt"], second["worker"]) == ("b", 1, "w1")
+    assert second["variables"] == {"amount": 1}
+    assert set(second) == set(first)
+    assert Job.objects.get().state == "CLAIMED"
+    answer = api.post(f"{URL}/{second['id']}/complete", going_on("a", "b"), format="json")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert claim("c")[0]["attempt"] == 1, "of another type: nobody's, and due"
+    told = Step.objects.filter(command="CompleteJob").values_list("by", flat=True)
+    assert set(told) == {"worker:w1 (user:root)"}
+
+
+def test_an_end_has_nothing_that_follows(api, start, claim, one_task):
+    start()
+    (job,) = claim()
+    assert api.post(f"{URL}/{job['id']}/complete", going_on("charge"), format="json").status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("asked", "wrong"),
+    [
+        ({"types": ["charge"]}, "next.worker"),
+        ({"types": [], "worker": "w"}, "next.types"),
+        ({"types": ["charge"], "worker": "w", "lease_seconds": 0}, "next.lease_seconds"),
+        ({"types": ["charge"], "worker": "w", "wait_seconds": 1}, "next.wait_seconds"),
+    ],
+)
+def test_a_next_that_does_not_validate(api, start, claim, one_task, asked, wrong):
+    start()
+    (job,) = claim()
+    answer = api.post(f"{URL}/{job['id']}/complete", {"attempt": 1, "next": asked}, format="json")
+    assert list(fields(problem(answer, 400, "invalid"))) == [wrong]
+    assert Job.objects.get().state == "CLAIMED"
 
 
 def test_fail_is_tried_again(api, start, claim, one_task):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.backends import ModelBackend
+from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from rest_framework.test import APIClient
 
 from processes.runtime import batches
@@ -219,3 +220,25 @@ def test_a_method_that_there_is_not(api, user_with):
 def test_head(api, one_task):
     assert api.head(f"{V1}/process-definitions").status_code == 200
     assert api.head(f"{V1}/process-definitions/{one_task['id']}").status_code == 200
+
+
+@pytest.mark.django_db
+def test_permissions_are_those_that_django_finds(django_assert_num_queries):
+    own, ours, theirs = Permission.objects.order_by("pk")[:3]
+    user, superuser = User.objects.create_user("worker"), User.objects.create_superuser("root")
+    left = User.objects.create_user("left", is_active=False)
+    group, other = Group.objects.create(name="workers"), Group.objects.create(name="others")
+    group.permissions.add(own, ours)
+    other.permissions.add(theirs)
+    user.groups.add(group)
+    user.user_permissions.add(own)
+    left.user_permissions.add(own)
+    for who in (user, superuser, left):
+        expected = ModelBackend().get_all_permissions(User.objects.get(pk=who.pk))
+        assert User.objects.get(pk=who.pk).get_all_permissions() == expected
+    assert AnonymousUser().get_all_permissions() == set()
+    found, name = User.objects.get(pk=user.pk), f"{own.content_type.app_label}.{own.codename}"
+    with django_assert_num_queries(1):
+        assert found.has_perm(name)
+        assert not found.has_perm("processes.change_job", found)
+    assert len(found.get_all_permissions()) == 2

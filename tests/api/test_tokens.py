@@ -6,7 +6,9 @@ import base64
 from datetime import datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from knox.models import AuthToken
 from rest_framework.test import APIClient
@@ -45,6 +47,38 @@ def test_for_a_time(anonymous, alice):
     assert timedelta(minutes=59) < left <= timedelta(hours=1)
     AuthToken.objects.update(expiry=timezone.now() - timedelta(seconds=1))
     problem(anonymous.get(f"{V1}/jobs", **bearer(answer.json()["token"])), 401, "authentication-failed")
+
+
+def test_what_has_expired_goes_when_another_is_obtained(anonymous, alice):
+    bob = User.objects.create_superuser("bob")
+    past = timezone.now() - timedelta(seconds=1)
+    (old, expired), (_, valid) = AuthToken.objects.create(alice), AuthToken.objects.create(alice)
+    AuthToken.objects.create(bob)
+    AuthToken.objects.filter(pk__in=[old.pk, AuthToken.objects.get(user=bob).pk]).update(expiry=past)
+    problem(anonymous.get(f"{V1}/jobs", **bearer(expired)), 401, "authentication-failed")
+    assert anonymous.get(f"{V1}/jobs", **bearer(valid)).status_code == 200
+    assert anonymous.post(URL, **basic("alice", "correct horse")).status_code == 201
+    assert not AuthToken.objects.filter(pk=old.pk).exists()
+    assert (AuthToken.objects.filter(user=alice).count(), AuthToken.objects.filter(user=bob).count()) == (2, 1)
+
+
+def test_a_request_costs_two_questions_however_many_tokens_and_groups(user_with, anonymous):
+    """Who asks, and what they may; each time anew, so that what is revoked ends at once."""
+    user_with("change_job", name="worker")
+    worker = User.objects.get()
+    for number in range(5):
+        worker.groups.add(Group.objects.create(name=str(number)))
+        _, token = AuthToken.objects.create(worker)
+    body = {"type": "t", "worker": "w"}
+    anonymous.post(f"{V1}/jobs/claim", body, format="json", **bearer(token))  # the worker is seen
+    with CaptureQueriesContext(connection) as asked:
+        assert anonymous.post(f"{V1}/jobs/claim", body, format="json", **bearer(token)).status_code == 200
+    reads = [query["sql"] for query in asked if query["sql"].lstrip().startswith("SELECT")]
+    assert ["knox" in sql for sql in reads] == [True, False], reads
+    worker.user_permissions.clear()
+    problem(anonymous.post(f"{V1}/jobs/claim", body, format="json", **bearer(token)), 403, "permission-denied")
+    AuthToken.objects.all().delete()
+    problem(anonymous.post(f"{V1}/jobs/claim", body, format="json", **bearer(token)), 401, "authentication-failed")
 
 
 def test_with_a_session(alice):

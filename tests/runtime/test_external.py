@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from processes.models import Gate, Job
+from processes.engine.errors import Rejected
+from processes.models import Gate, Job, ProcessInstance, Step
 from processes.runtime import connections, external, instances, jobs
 from tests.drawing import Drawing
-from tests.runtime.conftest import deployed
+from tests.runtime.conftest import Statements, deployed
 
 pytestmark = pytest.mark.django_db
 
@@ -85,3 +87,113 @@ def test_the_breaker_is_about_our_own_calls() -> None:
 def test_a_name_that_is_none_of_ours() -> None:
     waiting(1, connection="their own")
     assert len(claimed()) == 1
+
+
+# -- going on ----------------------------------------------------------------------------------------------------------
+
+
+def then(*types: str, worker: str = "w") -> jobs.Continuation:
+    return jobs.Continuation(frozenset(types or ["ship"]), worker, timedelta(minutes=1))
+
+
+def chain(length: int, **headers: str) -> jobs.ClaimedJob:
+    """The first job of an instance with so many, one after the other."""
+    drawing = Drawing().start()
+    for number in range(length):
+        drawing.service(f"task{number}", type="ship", retries=3, headers=headers)
+    instances.start(deployed(drawing.end()), variables={"n": 0})
+    (job,) = claimed()
+    return job
+
+
+def complete(job: jobs.ClaimedJob, **result: Any) -> jobs.ClaimedJob | None:
+    return external.complete(job.id, job.attempt, result, by="user:ada", then=then())
+
+
+def following(job: jobs.ClaimedJob, **result: Any) -> jobs.ClaimedJob:
+    found = complete(job, **result)
+    assert found is not None
+    return found
+
+
+def test_the_next_job_passes_the_gate_as_well() -> None:
+    shop()
+    first = chain(3, connection="shop")
+    second = following(first)
+    connections.pause("shop", by="user:ada")
+    assert complete(second) is None
+    third = Job.objects.get()
+    assert (third.state, third.attempt, third.retries, third.parked) == ("DUE", 0, 3, "paused")
+    connections.resume("shop", by="user:ada")
+    Job.objects.update(due_at=timezone.now())
+    assert claimed()[0].attempt == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.only_on("postgresql")
+def test_who_goes_on_costs_one_round_trip(statements: Statements) -> None:
+    job = following(chain(6))
+    for number in range(4):
+        before = len(statements)
+        job = following(job, n=number)
+        assert len(statements) - before == 1, statements.texts[before:]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_instance_that_was_changed_meanwhile_is_read() -> None:
+    job = following(chain(3))
+    instances.set_variables(job.instance_id, {"n": 7}, by="user:ada")
+    assert following(job).variables["n"] == 7
+    assert Step.objects.count() == 4
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_outcome_for_a_job_that_was_cancelled_is_refused() -> None:
+    job = following(chain(3))
+    instances.cancel(job.instance_id, by="user:ada")
+    with pytest.raises(Rejected) as refused:
+        complete(job)
+    assert refused.value.code == "job-not-found"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_process_knows_nothing_and_goes_on_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    job = following(chain(3), n=1)
+    monkeypatch.setattr(external, "_kept", external.Kept())
+    assert following(job, n=2).variables["n"] == 2
+    assert set(Step.objects.filter(command="CompleteJob").values_list("by", flat=True)) == {"worker:w (user:ada)"}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_result_that_cannot_be_kept_changes_nothing_and_may_be_told_better() -> None:
+    job = following(chain(2))
+    with pytest.raises(Rejected) as refused:
+        complete(job, n=float("nan"))
+    assert refused.value.code == "value-invalid"
+    assert complete(job, n=1) is None
+    assert ProcessInstance.objects.get().state == "COMPLETED"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_attempt_that_lapsed_is_not_completed_by_what_was_kept() -> None:
+    job = following(chain(3))
+    Job.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    assert jobs.lapse() == 1
+    with pytest.raises(Rejected) as refused:
+        complete(job)
+    assert refused.value.code == "job-not-claimed"
+
+
+def test_no_more_is_kept_than_fits_and_nothing_beyond_its_lease() -> None:
+    job = replace(chain(1), kept=object())  # type: ignore[arg-type]
+    kept = external.Kept()
+    for number in range(kept.MOST + 1):
+        kept.put(replace(job, id=number))
+    kept.put(replace(job, id=1000, kept=None))
+    assert kept.take(0, 1) is None
+    assert kept.take(1000, 1) is None
+    assert kept.take(1, 2) is None, "another attempt"
+    assert kept.take(1, 1) is not None
+    assert kept.take(1, 1) is None, "it is used up"
+    kept.put(replace(job, id=2, lease_until=timezone.now() - timedelta(seconds=1)))
+    assert kept.take(2, 1) is None
