@@ -17,7 +17,7 @@ from processes.runtime.statements import ask
 
 logger = logging.getLogger(__name__)
 
-BUNDLE = 50
+BUNDLE = 100
 """Timers that fire in one commit: of as many instances, which others may have to wait for until then."""
 
 
