@@ -37,7 +37,7 @@ SLOWEST, FASTEST = 0.001, 100_000
 """Items a second."""
 BURST = timedelta(seconds=5)
 """What of its rate a batch may catch up with, where nobody swept for a while."""
-AT_ONCE = 2.0
+AT_ONCE = 0.5
 """Seconds that one pass works on batches; then others have their turn."""
 
 

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -39,10 +39,8 @@ from processes.engine.parts import (
 )
 from processes.engine.state import PROCESS_SCOPE, Changes, Instance, InstanceState
 from processes.models.fields import DecimalDecoder
+from processes.runtime.statements import ask as _ask
 from processes.runtime.statements import send
-
-if TYPE_CHECKING:
-    from django.db.backends.utils import CursorWrapper
 
 WHOLE = 200
 """An instance with more live parts than this is read piece by piece."""
@@ -179,11 +177,50 @@ class _Large:
 _large = _Large()
 
 
-def _ask(cursor: CursorWrapper, sql: str, arguments: Sequence[Any]) -> None:
-    if connection.vendor == "postgresql":
-        send(cursor, [(sql, arguments)])
-    else:
-        cursor.execute(sql, arguments)
+class Found(NamedTuple):
+    """A locked instance as rows, and the key of the part for which it was looked for."""
+
+    id: int
+    key: int
+    row: Sequence[Any]
+    parts: list[tuple[Any, ...]]
+
+    def loaded(self) -> Loaded:
+        loaded = _loaded(self.row)
+        _fill(loaded, self.parts)
+        return loaded
+
+
+def find(due: str, arguments: Sequence[Any], limit: int) -> tuple[list[Found], list[tuple[int, int]]]:
+    """Lock the instances of up to `limit` parts that are due, but for those that somebody holds, and read them: in two
+    statements for all of them, for what is read after the lock is no hearsay. `due` selects ``instance_id``,
+    ``key`` and ``due_at`` of the parts. The oldest come first, one for each instance. Further ones, and those of large
+    instances, are told by their instance and key.
+    """
+    with connection.cursor() as cursor:
+        variables = _VARIABLES if connection.vendor == "postgresql" else "CAST(i.variables AS text)"
+        sql = _FIND.format(due=due, variables=variables)
+        _ask(cursor, f"{sql} LIMIT {limit} {_lock(wait=False)}", arguments)
+        found: dict[int, Found] = {}
+        further: list[tuple[int, int]] = []
+        for key, *row in cursor.fetchall():
+            if (pk := row[0]) in found or _large.has(pk):
+                further.append((pk, key))
+            else:
+                found[pk] = Found(pk, key, row, [])
+        if connection.vendor != "postgresql":
+            for each in found.values():
+                _ask(cursor, f"{_LIVE} LIMIT {WHOLE + 1}", [each.id] * len(_PARTS))
+                each.parts.extend(cursor.fetchall())
+        elif found:
+            _ask(cursor, _LIVE_OF_ALL.format(limit=WHOLE + 1), [list(found)])
+            for pk, *part in cursor.fetchall():
+                found[pk].parts.append(tuple(part))
+    for each in [each for each in found.values() if len(each.parts) > WHOLE]:
+        _large.add(each.id)
+        further.append((each.id, each.key))
+        del found[each.id]
+    return list(found.values()), further
 
 
 Taken = tuple[int, int, int, int, str, str, str, str, int, int, str, str | None]
@@ -362,6 +399,15 @@ UNION ALL
 {_PARTS[Condition]}
 UNION ALL
 {" UNION ALL ".join(f"{_PARTS[kind]} AND node = (SELECT node FROM inmost)" for kind in _WAITS if kind != Condition)}"""
+
+_FIND = f"""
+SELECT due."key", {_COLUMNS}
+FROM ({{due}}) due JOIN {_table["ProcessInstance"]} i ON i.id = due.instance_id
+     JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id
+ORDER BY due.due_at"""
+_LIVE_OF_ALL = f"""
+SELECT found.id, part.* FROM unnest(%s::bigint[]) AS found(id)
+CROSS JOIN LATERAL ({_LIVE.replace("%s", "found.id")} LIMIT {{limit}}) AS part"""
 
 Part = FlowNodeInstance | Token | Wait
 

@@ -45,7 +45,7 @@ from processes.models.fields import DecimalEncoder
 from processes.runtime import broadcasts, values
 from processes.runtime.fingerprints import fingerprint
 from processes.runtime.gate import connection_of
-from processes.runtime.statements import CHUNK, Batch, Table, Unchanged, insert_row
+from processes.runtime.statements import CHUNK, Batch, Bundle, Table, Unchanged, insert_row
 
 if TYPE_CHECKING:
     from processes.engine.process import Process
@@ -104,8 +104,9 @@ def record(
     """Write what the facts changed. `process` is the one that runs after them, None where no node was entered."""
     with connection.cursor() as cursor:
         pen = _Pen(Batch(cursor), loaded, told.at)
+        recorded = Recorded()
         try:
-            recorded = pen.parts(process, facts, told, claim)
+            pen.new_jobs(pen.parts(process, facts, told, claim), recorded)
         except Unchanged as unchanged:
             what = f"Expected instance {loaded.id} at step {loaded.steps} but somebody stepped"
             raise Overtaken(what) from unchanged
@@ -116,13 +117,37 @@ def record(
     return recorded
 
 
+def record_together(steps: Sequence[tuple[Loaded, Process, Sequence[f.Fact], Told]]) -> list[Recorded]:
+    """Write steps of as many instances, each `by_itself`, within the transaction that locked them."""
+    with connection.cursor() as cursor:
+        batch = Bundle(cursor) if connection.vendor == "postgresql" else Batch(cursor)
+        pens = [_Pen(batch, loaded, told.at) for loaded, _, _, told in steps]
+        try:
+            new = [
+                pen.parts(process, facts, told, None)
+                for pen, (_, process, facts, told) in zip(pens, steps, strict=True)
+            ]
+            ids = _JOBS.insert_returning(batch, [row for rows, _ in new for row in rows])
+            batch.flush()
+        except Unchanged as unchanged:
+            raise Overtaken("Expected locked instances at the steps that were read but somebody stepped") from unchanged
+    recorded = [Recorded() for _ in pens]
+    for pen, (_, waiting), each in zip(pens, new, recorded, strict=True):
+        pen.wake(waiting, ids, each)
+    return recorded
+
+
 def is_one_batch(loaded: Loaded, facts: Iterable[f.Fact]) -> bool:
     """Whether all that the facts changed is sent at once, outside a transaction, and so needs none around it."""
+    return connection.vendor == "postgresql" and not connection.in_atomic_block and by_itself(loaded, facts)
+
+
+def by_itself(loaded: Loaded, facts: Iterable[f.Fact]) -> bool:
+    """Whether the facts changed nothing but the instance, its parts and its history, and not very many of them: nothing
+    that others share (messages, signals, deliveries)."""
     changes = loaded.instance.changes
     return not (
-        connection.vendor != "postgresql"
-        or connection.in_atomic_block
-        or changes.thrown
+        changes.thrown
         or changes.signals
         or changes.calls
         or (loaded.parent is not None and loaded.instance.state.is_final)
@@ -154,6 +179,7 @@ def _codes(facts: Iterable[f.Fact], told: Told) -> dict[int, str]:
     return codes
 
 
+_INSTANCES = Table(ProcessInstance, "")  # which are changed here; one that begins is written whole
 _NODES = Table(
     FlowNodeInstance, "instance_id key element_id element_type scope state variables result entered_at ended_at"
 )
@@ -212,9 +238,9 @@ class _Pen:
         self.followed = False
         """Whether what it called is to follow, for it was suspended or resumed."""
 
-    def parts(self, process: Process | None, facts: Sequence[f.Fact], told: Told, claim: Claim | None) -> Recorded:
-        """The instance itself, its parts and its history, in one batch. Raises `Unchanged` where it was overtaken."""
-        recorded = Recorded()
+    def parts(self, process: Process | None, facts: Sequence[f.Fact], told: Told, claim: Claim | None) -> NewJobs:
+        """The instance itself, its history, and its parts but for the jobs that are new, which go last. Raises
+        `Unchanged`, now or when the batch is sent, where it was overtaken."""
         if process is not None and any(isinstance(fact, f.InstanceMigrated) for fact in facts):
             self.migrated(facts, process)
         # Before the others, so that whoever is overtaken waits for its lock alone.
@@ -224,10 +250,7 @@ class _Pen:
         self.tokens_triggers_incidents(_codes(facts, told))
         self.what_changed()
         self.step(facts, told)
-        # After the others, because only the last statement of a batch is answered.
-        self.new_jobs(self.jobs(_messages(facts), claim), recorded)
-        self.batch.flush()
-        return recorded
+        return self.jobs(_messages(facts), claim)
 
     def moment(self, value: datetime | None) -> Any:
         return self._adapted(value)
@@ -245,16 +268,16 @@ class _Pen:
             columns |= {"ended_at": self.now, "ended_because": values.told(state.ended_because, 1000)}
         if self.moved is not None:
             columns |= {"definition_id": self.moved.definition, "process_id": self.moved.process}
+        if self.loaded.held is None:
+            _INSTANCES.require(self.batch, {"id": self.loaded.id, "steps": self.loaded.steps}, **columns)
+            return
+        # Nobody loses a claimed job but by a step; the fence stands all the same.
         changes = ", ".join(f'"{column}" = %s' for column in columns)
-        where = "id = %s AND steps = %s"
-        arguments: list[Any] = [self.loaded.id, self.loaded.steps]
-        if self.loaded.held is not None:
-            # Nobody loses a claimed job but by a step; the fence stands all the same.
-            where += f" AND EXISTS (SELECT 1 FROM {_JOBS.name} WHERE id = %s AND state = %s AND attempt = %s)"
-            pk, attempt = self.loaded.held
-            arguments += [pk, JobState.CLAIMED.value, attempt]
+        claimed = f"EXISTS (SELECT 1 FROM {_JOBS.name} WHERE id = %s AND state = %s AND attempt = %s)"
+        pk, attempt = self.loaded.held
         self.batch.require(
-            f"UPDATE {ProcessInstance._meta.db_table} SET {changes} WHERE {where}", [*columns.values(), *arguments]
+            f"UPDATE {_INSTANCES.name} SET {changes} WHERE id = %s AND steps = %s AND {claimed}",
+            [*columns.values(), self.loaded.id, self.loaded.steps, pk, JobState.CLAIMED.value, attempt],
         )
 
     def nodes(self, process: Process | None) -> None:
@@ -430,12 +453,17 @@ class _Pen:
         return list(new.values()), waiting
 
     def new_jobs(self, new: NewJobs, recorded: Recorded) -> None:
+        """After all else, because only the last statement of a batch is answered."""
         rows, waiting = new
-        recorded.jobs = _JOBS.insert_returning(self.batch, rows)
+        ids = _JOBS.insert_returning(self.batch, rows)
+        self.batch.flush()
+        recorded.jobs = {key: pk for (_, key), pk in ids.items()}
+        self.wake(waiting, ids, recorded)
+
+    def wake(self, waiting: Iterable[Job], ids: Mapping[tuple[int, int], int], recorded: Recorded) -> None:
         for job in waiting:
             row = self.loaded.jobs.get(job.key)
-            pk = recorded.jobs[job.key] if row is None else row.id
-            recorded.due.append((pk, job.type))
+            recorded.due.append((ids[self.loaded.id, job.key] if row is None else row.id, job.type))
 
     def suspension(self, facts: Iterable[f.Fact]) -> None:
         if any(isinstance(fact, f.InstanceSuspended | f.InstanceResumed) for fact in facts):

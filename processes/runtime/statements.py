@@ -7,8 +7,8 @@ import math
 import re
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache, cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -88,6 +88,36 @@ def send(cursor: CursorWrapper, statements: Sequence[tuple[str, Sequence[Any]]],
     cursor.execute(first + "; ".join(texts), [value for _, arguments in statements for value in arguments])
 
 
+class Bundle(Batch):
+    """Statements about many instances (PostgreSQL only): those that do the same to rows of one table become one, over
+    arrays, whose text is the same for any number of rows. They are sent in the order in which the first of each came;
+    what is done to one row must not depend on what is done to another."""
+
+    def __init__(self, cursor: CursorWrapper) -> None:
+        super().__init__(cursor)
+        self._rows: dict[str, list[Sequence[Any]]] = {}
+
+    def gather(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        """A statement that takes one array for each column of these rows, and perhaps their number as well."""
+        if rows:
+            self._rows.setdefault(sql, []).extend(rows)
+
+    def flush(self) -> None:
+        gathered, self._rows = self._rows, {}
+        for sql, rows in gathered.items():
+            arrays: list[Any] = [list(column) for column in zip(*rows, strict=True)]
+            self.add(sql, arrays if sql.count("%s") == len(arrays) else [*arrays, len(rows)])
+        super().flush()
+
+
+def ask(cursor: CursorWrapper, sql: str, arguments: Sequence[Any]) -> None:
+    """Send one statement, as `send` does where that is PostgreSQL."""
+    if connection.vendor == "postgresql":
+        send(cursor, [(sql, arguments)])
+    else:
+        cursor.execute(sql, arguments)
+
+
 class Prepared:
     """What one connection to PostgreSQL has prepared, by the text of the statement.
 
@@ -156,35 +186,93 @@ class Table:
         self._row = f"({', '.join(['%s'] * len(self.columns))})"
         named = ", ".join(f'"{column}"' for column in self.columns)
         self._insert = f"INSERT INTO {self.name} ({named}) VALUES "
+        self._model = model
+        self._updates: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
 
     def insert(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> None:
+        if isinstance(batch, Bundle):
+            batch.gather(self._insert_all, rows)
+            return
         for few in _chunks(rows):
             batch.add(self._insert + ", ".join([self._row] * len(few)), [value for row in few for value in row])
 
-    def insert_returning(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> dict[int, int]:
-        """Primary keys by key. Sends what is in the batch along."""
-        ids: dict[int, int] = {}
+    def insert_returning(self, batch: Batch, rows: Sequence[Sequence[Any]]) -> dict[tuple[int, int], int]:
+        """Primary keys by instance and key. Sends what is in the batch along."""
+        ids: dict[tuple[int, int], int] = {}
         for few in _chunks(rows):
-            sql = self._insert + ", ".join([self._row] * len(few)) + ' RETURNING "key", id'
-            batch.add(sql, [value for row in few for value in row])
+            if isinstance(batch, Bundle):
+                batch.gather(f"{self._insert_all} {_IDS}", few)
+            else:
+                sql = f"{self._insert}{', '.join([self._row] * len(few))} {_IDS}"
+                batch.add(sql, [value for row in few for value in row])
             batch.flush()
-            ids.update(batch.cursor.fetchall())
+            ids.update(((instance, key), pk) for instance, key, pk in batch.cursor.fetchall())
         return ids
 
     def delete(self, batch: Batch, instance: int, keys: Sequence[int]) -> None:
+        if isinstance(batch, Bundle):
+            batch.gather(self._delete_all, [(instance, key) for key in keys])
+            return
         for few in _chunks(keys):
             batch.add(f"DELETE FROM {self.name} WHERE {_ours(few)}", [instance, *few])
 
     def update(self, batch: Batch, instance: int, keys: Sequence[int], **columns: Any) -> None:
+        if isinstance(batch, Bundle):
+            sql = self._update_all(("instance_id", "key"), tuple(columns))
+            batch.gather(sql, [(instance, key, *columns.values()) for key in keys])
+            return
         changes = ", ".join(f'"{column}" = %s' for column in columns)
         for few in _chunks(keys):
             sql = f"UPDATE {self.name} SET {changes} WHERE {_ours(few)}"
             batch.add(sql, [*columns.values(), instance, *few])
 
+    def require(self, batch: Batch, known: Mapping[str, Any], **columns: Any) -> None:
+        """Change the one row that is still as it was `known`, as `Batch.require`."""
+        if isinstance(batch, Bundle):
+            changed = f"WITH changed AS ({self._update_all(tuple(known), tuple(columns))} RETURNING 1)"
+            sql = f"{changed} SELECT 1 / CASE WHEN count(*) = %s THEN 1 ELSE 0 END FROM changed"
+            batch.gather(sql, [(*known.values(), *columns.values())])
+            return
+        changes = ", ".join(f'"{column}" = %s' for column in columns)
+        where = " AND ".join(f'"{column}" = %s' for column in known)
+        batch.require(f"UPDATE {self.name} SET {changes} WHERE {where}", [*columns.values(), *known.values()])
+
     def rename(self, batch: Batch, instance: int, nodes: Sequence[int], element: str) -> None:
         """Of the rows of these visits."""
         for few in _chunks(nodes):
             batch.add(f"UPDATE {self.name} SET element_id = %s WHERE {_ours(few, 'node')}", [element, instance, *few])
+
+    # -- over arrays: the columns of as many rows as there are
+
+    @cached_property
+    def _insert_all(self) -> str:
+        arrays, values = self._arrays(self.columns)
+        named = ", ".join(f'"{column}"' for column in self.columns)
+        return f"INSERT INTO {self.name} ({named}) SELECT {', '.join(values)} FROM {arrays}"
+
+    @cached_property
+    def _delete_all(self) -> str:
+        arrays, _ = self._arrays(["instance_id", "key"])
+        return f'DELETE FROM {self.name} t USING {arrays} WHERE t.instance_id = a0 AND t."key" = a1'
+
+    def _update_all(self, known: tuple[str, ...], changed: tuple[str, ...]) -> str:
+        if (sql := self._updates.get((known, changed))) is None:
+            arrays, values = self._arrays([*known, *changed])
+            pairs = list(zip([*known, *changed], values, strict=True))
+            changes = ", ".join(f'"{column}" = {value}' for column, value in pairs[len(known) :])
+            where = " AND ".join(f't."{column}" = {value}' for column, value in pairs[: len(known)])
+            sql = f"UPDATE {self.name} t SET {changes} FROM {arrays} WHERE {where}"
+            self._updates[known, changed] = sql
+        return sql
+
+    def _arrays(self, columns: Sequence[str]) -> tuple[str, list[str]]:
+        """Arrays of the values of columns as something to select from, and how a value is called there. JSON travels
+        as text, one by one made what it is: an array of texts is no array of JSON to PostgreSQL."""
+        types = [_array_type(self._model, column) for column in columns]
+        names = [f"a{number}" for number in range(len(columns))]
+        values = [f"{name}::jsonb" if type_ == "jsonb" else name for name, type_ in zip(names, types, strict=True)]
+        arrays = ", ".join(f"%s::{'text' if type_ == 'jsonb' else type_}[]" for type_ in types)
+        return f"unnest({arrays}) AS a({', '.join(names)})", values
 
 
 def insert_row(batch: Batch, row: models.Model) -> int:
@@ -205,6 +293,15 @@ def insert_row(batch: Batch, row: models.Model) -> int:
 @cache
 def _whole(model: type[models.Model]) -> Table:
     return Table(model, " ".join(str(field.column) for field in model._meta.concrete_fields))
+
+
+_IDS = 'RETURNING instance_id, "key", id'
+
+
+def _array_type(model: type[models.Model], column: str) -> str:
+    type_ = next(field.db_type(connection) for field in model._meta.concrete_fields if field.column == column)
+    assert type_ is not None
+    return "text" if type_.startswith("varchar") else type_
 
 
 def _ours(keys: Sequence[int], by: str = "key") -> str:

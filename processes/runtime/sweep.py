@@ -6,8 +6,11 @@ Any number of sweepers may run at once: each takes what the others do not hold. 
 from __future__ import annotations
 
 import logging
+import math
+import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import datetime
 
 from django.utils import timezone
@@ -29,6 +32,9 @@ from processes.runtime import (
 from processes.runtime.statistics import attempts
 
 logger = logging.getLogger(__name__)
+
+SOON_SECONDS = 0.1
+"""Timers are looked for again after a part that took longer: they are the only ones to name a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +58,43 @@ class Swept:
     def total(self) -> int:
         return sum(getattr(self, part.name) for part in fields(self))
 
+    @property
+    def left_some(self) -> bool:
+        """Whether the next pass is likely to find more. Timers that become due one after the other are no reason: they
+        are better fired together."""
+        return self.total > self.fired or self.fired >= timers.MOST
+
 
 def sweep_once(*, thorough: bool = True) -> Swept:
-    """Let leases lapse, end tries that have no time left, give up replies, fire timers, perform deliveries, deliver
+    """Fire timers, let leases lapse, end tries that have no time left, give up replies, perform deliveries, deliver
     signals, go on with batches, announce due jobs; if `thorough`, also what is needed after crashes only, or is not
     urgent: match messages and replies, expire them, forget workers, count the minutes that are over. Never raises."""
-    swept = Swept(
-        lapsed=_part(jobs.lapse),
-        fired=_part(timers.fire_due),
-        unanswered=_part(replies.expire),
-        begun=_part(starts.fire_due),
-        delivered=_part(calls.deliver_due),
-        correlated=_part(messages.match) + _part(replies.match) if thorough else 0,
-        signalled=_part(signals.deliver),
-        too_late=_part(jobs.expire),
-        batched=_part(batches.carry_on),
-        announced=_part(jobs.hint),
-    )
-    if not thorough:
-        return swept
-    now = timezone.now()  # one moment for both, or the oldest minute would be counted and not sampled
-    _part(throughput.count, now)  # no work that anybody waits for
-    _part(attempts.sample, now)
-    return replace(
-        swept,
-        expired=_part(messages.expire) + _part(replies.forget) + _part(inbound.forget) + _part(signals.forget),
-        forgotten=_part(workers.forget) + _part(throughput.forget) + _part(audit.forget),
-    )
+    parts: list[tuple[str, Callable[[], int]]] = [
+        ("lapsed", jobs.lapse),
+        ("unanswered", replies.expire),
+        ("begun", starts.fire_due),
+        ("delivered", calls.deliver_due),
+        *([("correlated", messages.match), ("correlated", replies.match)] if thorough else []),
+        ("signalled", signals.deliver),
+        ("too_late", jobs.expire),
+        ("batched", batches.carry_on),
+        ("announced", jobs.hint),
+    ]
+    if thorough:
+        parts += [("expired", part) for part in (messages.expire, replies.forget, inbound.forget, signals.forget)]
+        parts += [("forgotten", part) for part in (workers.forget, throughput.forget, audit.forget)]
+    swept: Counter[str] = Counter()
+    fired_at = -math.inf
+    for name, part in parts:
+        if time.monotonic() - fired_at > SOON_SECONDS:
+            swept["fired"] += _part(timers.fire_due)
+            fired_at = time.monotonic()
+        swept[name] += _part(part)
+    if thorough:
+        now = timezone.now()  # one moment for both, or the oldest minute would be counted and not sampled
+        _part(throughput.count, now)  # no work that anybody waits for
+        _part(attempts.sample, now)
+    return Swept(**swept)
 
 
 def _part(part: Callable[..., int], *given: datetime) -> int:

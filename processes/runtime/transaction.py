@@ -1,7 +1,8 @@
 """The one place where an instance changes: lock, load, step, record, wake on commit.
 
-One instance, one lock, one transaction, one step. Nobody holds two instance locks: effects on other instances are
-rows (messages) that are delivered later, each in a transaction of its own.
+One instance, one lock, one transaction, one step. Nobody waits for an instance while holding another: effects on other
+instances are rows (messages) that are delivered later, each in a transaction of its own. Steps of several instances
+may share a transaction (`carry_out_together`), which takes only the locks that are free, all at once.
 
 What goes wrong here is told apart. `Rejected` is the caller's and passes through. A database that is busy or was away
 is tried again, as long as the transaction is ours to repeat. Anything else is our bug: everything is rolled back, and
@@ -11,13 +12,14 @@ the visit that it was about is parked with an incident, so that nothing is lost 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import InterfaceError, OperationalError, connection, transaction
+from django.db import Error, InterfaceError, OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -31,11 +33,13 @@ from processes.engine.stepping import step
 from processes.models import Incident as IncidentRow
 from processes.models import ProcessDefinition, ProcessInstance
 from processes.runtime import definitions, dispatch, recorder, values
-from processes.runtime.loader import JobRow, Loaded, Parent, load
+from processes.runtime.loader import JobRow, Loaded, Parent, find, load
 
 logger = logging.getLogger(__name__)
 
 FIRST_ATTEMPT = 1
+LONGEST_STEPS = 0.1
+"""Seconds after which a bundle takes no further step: others may wait for its instances meanwhile."""
 TRIES = 3
 """How often a transaction is carried out before a database that is busy or away is the caller's trouble."""
 
@@ -147,6 +151,61 @@ def carry_out(
     raise AssertionError("unreachable")
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What became of a bundle of steps."""
+
+    carried: int
+    """Steps that are recorded."""
+    alone: list[tuple[int, int]]
+    """What has to be carried out by itself: primary key of the instance, and key of what is due."""
+    more: bool
+    """Whether more may be due."""
+
+
+def carry_out_together(
+    due: str, arguments: Sequence[Any], command: Callable[[int], c.Command], *, by: str, limit: int
+) -> Bundle:
+    """Carry out the commands for up to `limit` parts that are due, one of each instance, in one transaction that joins
+    the caller's: one commit, and a handful of statements for all of them. `due` as `loader.find`; `command` makes one
+    of the key of a part.
+
+    Their instances are locked by one statement that passes over those that somebody holds, so nobody here waits for an
+    instance; and what others share is not written, so nobody waits for a bundle but for one of its instances. A step
+    that writes more than its own instance, or hits a bug, is left to `carry_out`. Whatever is raised, nothing of all
+    this has happened; then each is better carried out by itself.
+    """
+    steps: list[tuple[_Request, Carried]] = []
+    with transaction.atomic():
+        found, alone = find(due, arguments, limit)
+        more = len(found) + len(alone) == limit
+        at, began = timezone.now(), time.monotonic()
+        for each in found:
+            if time.monotonic() - began > LONGEST_STEPS:
+                more = True
+                break
+            request = _Request(each.id, command(each.key), by, None, None, None, False, False, "", "")
+            try:
+                carried = request.stepped(each.loaded(), at)
+            except Rejected as told:
+                logger.debug("%s is not carried out on instance %s: %s", request.name, each.id, told)
+            except Error:
+                raise  # the transaction is lost
+            except Exception:
+                logger.debug("%s on instance %s hits a bug", request.name, each.id, exc_info=True)
+                alone.append((each.id, each.key))  # where it is told, and parked
+            else:
+                if recorder.by_itself(carried.loaded, carried.facts):
+                    steps.append((request, carried))
+                else:
+                    alone.append((each.id, each.key))
+        recorded = recorder.record_together(
+            [(carried.loaded, carried.process, carried.facts, request.told(carried)) for request, carried in steps]
+        )
+        _wake(*((carried.loaded, each) for (_, carried), each in zip(steps, recorded, strict=True)))
+    return Bundle(len(steps), alone, more)
+
+
 def rehearse(instance_id: int, command: c.Command | Decide, *, whole: bool = True) -> list[f.Fact]:
     """The facts that a command would lead to now; nothing is written. Raises `Rejected` as `carry_out`."""
     with transaction.atomic():
@@ -208,7 +267,7 @@ def begin(
     loaded = Loaded(0, key, digest, process_id, business_key, at, 0, state, parent, correlation_key, fresh=row)
     told = recorder.Told(command=type(command).__name__, by=values.told(by, 255), at=at, reason=_reason(command))
     with nullcontext() if recorder.is_one_batch(loaded, facts) else transaction.atomic():
-        _wake(loaded, recorder.record(loaded, process, facts, told))
+        _wake((loaded, recorder.record(loaded, process, facts, told)))
     return row
 
 
@@ -269,8 +328,8 @@ class _Request:
         claim = None if self.then is None else _claim_next(loaded.instance, self.then, at)
         return Carried(loaded, process, facts, at, claim)
 
-    def record(self, carried: Carried) -> Carried:
-        told = recorder.Told(
+    def told(self, carried: Carried) -> recorder.Told:
+        return recorder.Told(
             command=self.name,
             by=self.by,
             at=carried.at,
@@ -279,9 +338,11 @@ class _Request:
             code=self.code,
             reason=self.reason,
         )
+
+    def record(self, carried: Carried) -> Carried:
         claim = carried.claim
-        recorded = recorder.record(carried.loaded, carried.process, carried.facts, told, claim)
-        _wake(carried.loaded, recorded)
+        recorded = recorder.record(carried.loaded, carried.process, carried.facts, self.told(carried), claim)
+        _wake((carried.loaded, recorded))
         return carried if claim is None else replace(carried, claimed_id=recorded.jobs[claim.job])
 
     def load(self) -> Loaded:
@@ -394,7 +455,7 @@ def _park(instance_id: int, node: int, message: str, *, by_hand: bool) -> None:
         process = definitions.process_by_key(loaded.definition_id, loaded.digest)
         facts = step(process, instance, c.RaiseIncident(node, message), at)
     told = recorder.Told(command=c.RaiseIncident.__name__, by="engine", at=at, node=node)
-    _wake(loaded, recorder.record(loaded, process, facts, told))
+    _wake((loaded, recorder.record(loaded, process, facts, told)))
 
 
 def parked_by_a_bug() -> Exists:
@@ -433,21 +494,24 @@ def on_signals(deliver: Callable[[], None]) -> None:
         _deliverers.append(deliver)
 
 
-def _wake(loaded: Loaded, recorded: recorder.Recorded) -> None:
-    dispatch.wake([dispatch.DueJob(pk, type) for pk, type in recorded.due])
-    changes = loaded.instance.changes
-    parts = (changes.waits.get(key) for key in changes.created)
-    meetings = {(part.name, part.correlation_key) for part in parts if isinstance(part, MessageSubscription)}
-    meetings.update(recorded.thrown)
-    if loaded.correlation_key and loaded.instance.state.is_final:
-        # Another instance may begin with a message that waited for this one to end.
-        meetings.update((name, loaded.correlation_key) for name in definitions.heard_by(loaded.process_id))
+def _wake(*steps: tuple[Loaded, recorder.Recorded]) -> None:
+    """Tell, once the running transaction has committed, whom these steps concern."""
+    dispatch.wake([dispatch.DueJob(pk, type) for _, recorded in steps for pk, type in recorded.due])
+    meetings: set[Meeting] = set()
+    for loaded, recorded in steps:
+        changes = loaded.instance.changes
+        parts = (changes.waits.get(key) for key in changes.created)
+        meetings.update((part.name, part.correlation_key) for part in parts if isinstance(part, MessageSubscription))
+        meetings.update(recorded.thrown)
+        if loaded.correlation_key and loaded.instance.state.is_final:
+            # Another instance may begin with a message that waited for this one to end.
+            meetings.update((name, loaded.correlation_key) for name in definitions.heard_by(loaded.process_id))
     if meetings:
         call_for(sorted(meetings))
-    if recorded.signals:
+    if any(recorded.signals for _, recorded in steps):
         call_for_signals()
-    if recorded.deliveries:
-        deliver(recorded.deliveries)
+    if deliveries := [pk for _, recorded in steps for pk in recorded.deliveries]:
+        deliver(deliveries)
 
 
 _carriers: list[Callable[[Sequence[int]], None]] = []

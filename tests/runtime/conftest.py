@@ -10,7 +10,7 @@ import pytest
 from django.db import connection
 
 from processes.models import ProcessDefinition, ProcessInstance
-from processes.runtime import definitions, dispatch, instances
+from processes.runtime import definitions, dispatch, instances, loader
 from tests.drawing import Drawing
 
 
@@ -43,6 +43,12 @@ def announced(settings: Any) -> list[dispatch.DueJob]:
     Recording.unreachable = ()
     Recording.only = None
     return Recording.announced
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_known_to_be_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests begin with the same primary keys, and some with another idea of what is large."""
+    monkeypatch.setattr(loader, "_large", loader._Large())
 
 
 def deployed(drawing: Drawing) -> ProcessDefinition:
