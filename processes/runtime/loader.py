@@ -210,10 +210,10 @@ def find(due: str, arguments: Sequence[Any], limit: int) -> tuple[list[Found], l
                 found[pk] = Found(pk, key, row, [])
         if connection.vendor != "postgresql":
             for each in found.values():
-                _ask(cursor, f"{_LIVE} LIMIT {WHOLE + 1}", [each.id] * len(_PARTS))
+                _ask(cursor, _SMALL, [each.id] * len(_PARTS))
                 each.parts.extend(cursor.fetchall())
         elif found:
-            _ask(cursor, _LIVE_OF_ALL.format(limit=WHOLE + 1), [list(found)])
+            _ask(cursor, _SMALL_ALL, [list(found)])
             for pk, *part in cursor.fetchall():
                 found[pk].parts.append(tuple(part))
     for each in [each for each in found.values() if len(each.parts) > WHOLE]:
@@ -405,9 +405,9 @@ SELECT due."key", {_COLUMNS}
 FROM ({{due}}) due JOIN {_table["ProcessInstance"]} i ON i.id = due.instance_id
      JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id
 ORDER BY due.due_at"""
-_LIVE_OF_ALL = f"""
+_SMALL_ALL = f"""
 SELECT found.id, part.* FROM unnest(%s::bigint[]) AS found(id)
-CROSS JOIN LATERAL ({_LIVE.replace("%s", "found.id")} LIMIT {{limit}}) AS part"""
+CROSS JOIN LATERAL ({_some(WHOLE + 1, "found.id")}) AS part"""
 
 Part = FlowNodeInstance | Token | Wait
 
