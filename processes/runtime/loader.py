@@ -5,9 +5,9 @@ mean something else for every kind of part (see `_PARTS`). The same text runs on
 travel as text. If more than `WHOLE` parts are alive, nothing is kept of that and the engine fetches what it touches
 through `_Fetcher`, so a step among 10,000 parallel jobs costs what a step among ten costs.
 
-Only `transaction` may call `load`, for without the lock what is read here is hearsay. With one exception: who claims a
-job reads its instance with it, and goes on from there if nobody stepped meanwhile. The number of steps, which the
-recorder asks for, proves that, so hearsay is found out.
+Only `transaction` may call `load`, for without the lock what is read here is hearsay. With two exceptions: who claims a
+job reads its instance with it, and who publishes a message that of who waits for it; both go on from there if nobody
+stepped meanwhile. The number of steps, which the recorder asks for, proves that, so hearsay is found out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection
 
@@ -39,10 +39,7 @@ from processes.engine.parts import (
 )
 from processes.engine.state import Changes, Instance, InstanceState
 from processes.models.fields import DecimalDecoder
-from processes.runtime.statements import send
-
-if TYPE_CHECKING:
-    from django.db.backends.utils import CursorWrapper
+from processes.runtime.statements import ask, send
 
 WHOLE = 200
 """An instance with more live parts than this is read piece by piece."""
@@ -123,27 +120,20 @@ def load(instance_id: int, *, whole: bool = False, wait: bool = True) -> Loaded 
     (on SQLite the transaction already holds the one write lock, and nobody else can).
     """
     with connection.cursor() as cursor:
-        _ask(cursor, f"{_INSTANCE} WHERE i.id = %s {_lock(wait=wait)}", [instance_id])
+        ask(cursor, f"{_INSTANCE} WHERE i.id = %s {_lock(wait=wait)}", [instance_id])
         row = cursor.fetchone()
         if row is None:
             return None
         loaded = _loaded(row)
         if loaded.instance.state.is_final:
             return loaded
-        _ask(cursor, _LIVE if whole else f"{_LIVE} LIMIT {WHOLE + 1}", [instance_id] * len(_PARTS))
+        ask(cursor, _LIVE if whole else f"{_LIVE} LIMIT {WHOLE + 1}", [instance_id] * len(_PARTS))
         rows = cursor.fetchall()
     if len(rows) > WHOLE and not whole:
         loaded.instance.reader = _Fetcher(loaded)
         return loaded
     _fill(loaded, rows)
     return loaded
-
-
-def _ask(cursor: CursorWrapper, sql: str, arguments: Sequence[Any]) -> None:
-    if connection.vendor == "postgresql":
-        send(cursor, [(sql, arguments)])
-    else:
-        cursor.execute(sql, arguments)
 
 
 Taken = tuple[int, int, int, int, str, str, str, str, int, int, str, str | None]
@@ -163,15 +153,36 @@ def take(claim: str, arguments: Sequence[Any], *, before: str = "") -> tuple[Tak
     if not rows:
         return None
     # Branches answer in their order.
-    (_, pk, last_key, definition, process, state, steps, _, started, digest, variables, business_key, rest) = rows[0]
-    first = (pk, definition, digest, process, business_key, state, variables, last_key, steps, started)
-    loaded = _loaded([*first, *_decode(rest)])
+    loaded = _taken_from(rows[0])
     (_, job, key, node, type_, element, attempt, retries, due, _, headers, progress, _) = rows[1]
-    taken = (job, pk, key, node, type_, element, process, headers, attempt, retries, due, progress)
+    taken = (job, loaded.id, key, node, type_, element, loaded.process_id, headers, attempt, retries, due, progress)
     if len(rows) - 2 > TAKEN_WITH:
         return taken, None
     _fill(loaded, rows[2:])
     return taken, loaded
+
+
+def glance(choice: str, arguments: Sequence[Any]) -> tuple[int, int, Loaded | None]:
+    """Evaluate a SELECT of one row, `number`, `key` and `instance_id`, and read that instance in the same statement
+    (PostgreSQL only); the number, the key (0: none), and no instance where none is named or it is large.
+
+    As with `take`, nothing is locked.
+    """
+    with connection.cursor() as cursor:
+        send(cursor, [(_GLANCE.format(choice=choice), arguments)])
+        (_, number, key, *_), *rows = cursor.fetchall()
+    if not rows or len(rows) - 1 > TAKEN_WITH:
+        return number, key, None
+    loaded = _taken_from(rows[0])
+    _fill(loaded, rows[1:])
+    return number, key, loaded
+
+
+def _taken_from(row: Sequence[Any]) -> Loaded:
+    """Of a row that begins with 'instance'."""
+    _, pk, last_key, definition, process, state, steps, _, started, digest, variables, business_key, rest = row
+    first = (pk, definition, digest, process, business_key, state, variables, last_key, steps, started)
+    return _loaded([*first, *_decode(rest)])
 
 
 def _loaded(row: Sequence[Any]) -> Loaded:
@@ -258,20 +269,31 @@ _LIVE = " UNION ALL ".join(_PARTS.values())
 _WAITS = (Job, Timer, MessageSubscription, SignalSubscription, Condition, Call, Compensation, Incident)
 
 # The same columns again, for the job that was claimed and for the instance. Parts are as they were before the claim.
-_TAKE = f"""
-WITH taken AS MATERIALIZED (
-    {{claim}} RETURNING id, instance_id, "key", node, type, element_id, attempt, retries, due_at, headers, progress
-)
+_TAKEN_INSTANCE = f"""
 SELECT 'instance', i.id, i.last_key, i.definition_id, i.process_id, i.state, i.steps, 0, CAST(i.started_at AS text),
        d.digest, CAST(i.variables AS text), i.business_key,
        CAST(json_build_array(i.parent_id, i.parent_call, i.correlation_key) AS text)
 FROM taken JOIN {_table["ProcessInstance"]} i ON i.id = taken.instance_id
-     JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id
+     JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id"""
+_TAKEN_PARTS = f"({_LIVE.replace('%s', '(SELECT instance_id FROM taken)')} LIMIT {TAKEN_WITH + 1})"
+_TAKE = f"""
+WITH taken AS MATERIALIZED (
+    {{claim}} RETURNING id, instance_id, "key", node, type, element_id, attempt, retries, due_at, headers, progress
+)
+{_TAKEN_INSTANCE}
 UNION ALL
 SELECT 'taken', id, "key", node, type, element_id, attempt, retries, CAST(due_at AS text), NULL,
        CAST(headers AS text), CAST(progress AS text), NULL FROM taken
 UNION ALL
-({_LIVE.replace("%s", "(SELECT instance_id FROM taken)")} LIMIT {TAKEN_WITH + 1})"""
+{_TAKEN_PARTS}"""
+_GLANCE = f"""
+WITH taken AS MATERIALIZED ({{choice}})
+SELECT 'chosen', number, COALESCE("key", 0), 0, '', '', 0, 0, CAST(NULL AS text), CAST(NULL AS text),
+       CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS text) FROM taken
+UNION ALL
+{_TAKEN_INSTANCE}
+UNION ALL
+{_TAKEN_PARTS}"""
 
 Part = FlowNodeInstance | Token | Wait
 

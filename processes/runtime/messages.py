@@ -5,6 +5,11 @@ for each other *after* their commit: whichever commits second sees the first, so
 constraint on `MessageCorrelation` is what makes it once; losers stop. `match` is the fallback after a crash between
 commit and look.
 
+Most messages are for one instance that waits for nothing but them. So on PostgreSQL who publishes asks first who waits,
+and reads that instance along; then the message, its meeting and the step that follows are committed together. Where
+anything has changed meanwhile none of it is, and the message goes the way of all others. It looks after its commit all
+the same, for those who began to wait meanwhile, for other processes, and for what it begins.
+
 Oldest message first, and for each process its oldest subscription first.
 """
 
@@ -13,37 +18,44 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import Error, IntegrityError
+from django.db import Error, IntegrityError, connection
 from django.db import transaction as database
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from processes.engine.commands import Command, CorrelateMessage
-from processes.engine.errors import Rejected
+from processes.engine.errors import IncidentKind, Rejected
 from processes.engine.event_definition import StartKind
 from processes.engine.state import InstanceState
 from processes.models import (
+    Incident,
     Message,
     MessageCorrelation,
     MessageSubscription,
+    ProcessDefinition,
     ProcessInstance,
     StartOccurrence,
     StartSubscription,
 )
+from processes.models.fields import DecimalEncoder
 from processes.runtime import definitions, pressure, starts, transaction, values
+from processes.runtime.loader import glance
+from processes.runtime.statements import Batch, Table, ask
 from processes.runtime.transaction import Meeting
 
 if TYPE_CHECKING:
     from processes.runtime.loader import Loaded
 
 logger = logging.getLogger(__name__)
+_encode = DecimalEncoder().encode
 
 TURNS = 10
 """How often a publication gives way to another one with the same id that comes or goes meanwhile."""
@@ -104,12 +116,17 @@ def publish(
     )
     if pressure.is_high() and _only_begins(message):
         raise pressure.refused()
+    published = Published(message, True)
+    look = partial(_look, [(message.name, message.correlation_key)], published)
+    if connection.vendor == "postgresql" and not connection.in_atomic_block and _met_at_once(published):
+        look()
+        return published
     for _ in range(TURNS):
         try:
-            with database.atomic():
+            # Where it is the only statement, it needs no transaction around it.
+            with database.atomic() if connection.in_atomic_block else nullcontext():
                 message.save(force_insert=True)
-                published = Published(message, True)
-                database.on_commit(partial(_look, [(message.name, message.correlation_key)], published))
+                database.on_commit(look)
                 return published
         except IntegrityError:
             if message.message_id is None:
@@ -121,6 +138,33 @@ def publish(
             # It is over, and only waits to be deleted.
             same.filter(expires_at__lte=now).delete()
     raise RuntimeError(f"Expected message {message.message_id} to be new or known within {TURNS} turns")
+
+
+def _met_at_once(published: Published) -> bool:
+    """Whether a message that is not written yet was, together with its meeting with the first instance that waits for
+    it. Where it was not, it has its primary key, but nothing is written."""
+    message = published.message
+    moment = connection.ops.adapt_datetimefield_value
+    where = [message.name, message.correlation_key]
+    message.pk, key, loaded = glance(_FIRST, [*where, *where, moment(message.published_at)])
+    if loaded is None:
+        return False
+
+    def beside(batch: Batch, at: datetime) -> None:
+        when = (moment(message.published_at), message.published_by, moment(message.expires_at))
+        what = (message.pk, message.name, message.correlation_key, _encode(message.variables), message.message_id)
+        batch.require(_INSERT, [*what, *when])
+        _CORRELATIONS.insert(batch, [(message.pk, loaded.process_id, loaded.id, moment(at), False)])
+
+    with _looking.later():
+        try:
+            transaction.carry_on(loaded, CorrelateMessage(key, message.variables), by="message", beside=beside)
+        except Exception:  # the way of all others tells what it was, and parks what met a bug
+            logger.debug("Expected message %s to meet instance %s at once", message.pk, loaded.id, exc_info=True)
+            return False
+    message._state.adding, message._state.db = False, connection.alias
+    published.correlated.append(loaded.id)
+    return True
 
 
 def _same(message: Message) -> Any:
@@ -204,6 +248,15 @@ class _Looking(threading.local):
         self.queue: deque[tuple[Meeting, Published | None]] = deque()
         self.busy = False
 
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """What is to be looked at is only taken note of."""
+        busy, self.busy = self.busy, True
+        try:
+            yield
+        finally:
+            self.busy = busy
+
 
 _looking = _Looking()
 
@@ -211,7 +264,7 @@ _looking = _Looking()
 def _look(meetings: Sequence[Meeting], published: Published | None = None) -> None:
     """After a commit: look for the other side. Never raises, for the commit is done."""
     _looking.queue.extend((meeting, published) for meeting in meetings)
-    _bring_together(AT_ONCE)
+    _bring_together(AT_ONCE if published is None else AT_ONCE - len(published.correlated))
 
 
 def _bring_together(limit: int) -> int:
@@ -243,6 +296,8 @@ def _meet(meeting: Meeting, limit: int, published: Published | None = None) -> l
     """
     name, key = meeting
     now = timezone.now()
+    if not _have_to_meet(meeting, now, published):
+        return []
     alive = Q(expires_at__gt=now)
     if published is not None:
         alive |= Q(pk=published.message.pk)
@@ -281,6 +336,19 @@ def _meet(meeting: Meeting, limit: int, published: Published | None = None) -> l
         messages = messages.exclude(Exists(_met(OuterRef("pk"), start.process_id))).order_by("id")
         _begin(start, messages, limit, reached, published)
     return reached
+
+
+def _have_to_meet(meeting: Meeting, now: datetime, published: Published | None) -> bool:
+    """Whether somebody waits, or begins, whom a message has not reached: the published one, or else any that is alive.
+    One statement, because most looks find nothing."""
+    who = [*meeting, meeting[0]]
+    with connection.cursor() as cursor:
+        if published is not None:
+            ask(cursor, _PUBLISHED_HAS_TO_MEET, [*who, published.message.pk])
+        else:
+            alive = [*meeting, connection.ops.adapt_datetimefield_value(now)]
+            ask(cursor, _ANY_HAS_TO_MEET, [*alive, *who, *alive])
+        return bool(cursor.fetchone()[0])
 
 
 def _starts(name: str) -> Any:
@@ -341,3 +409,50 @@ def _open_subscriptions() -> Any:
     """Subscriptions that may take a message now."""
     active = MessageSubscription.objects.filter(instance__state=InstanceState.ACTIVE.value)
     return active.exclude(transaction.parked_by_a_bug())
+
+
+# -- by hand -----------------------------------------------------------------------------------------------------------
+
+_table = {
+    model: model._meta.db_table
+    for model in (
+        Incident,
+        Message,
+        MessageCorrelation,
+        MessageSubscription,
+        ProcessDefinition,
+        ProcessInstance,
+        StartSubscription,
+    )
+}
+_CORRELATIONS = Table(MessageCorrelation, "message_id process_id instance_id correlated_at started")
+# One that has an id may have been published meanwhile, and then it is not inserted.
+_INSERT = f"""
+INSERT INTO {_table[Message]} (id, name, correlation_key, variables, message_id, published_at, published_by, expires_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
+# As `_open_subscriptions`.
+_OPEN = f"""
+FROM {_table[MessageSubscription]} s JOIN {_table[ProcessInstance]} i ON i.id = s.instance_id
+WHERE s.name = %s AND s.correlation_key = %s AND i.state = '{InstanceState.ACTIVE.value}' AND NOT EXISTS (
+    SELECT 1 FROM {_table[Incident]} p WHERE p.instance_id = s.instance_id AND p.node = s.node
+    AND p.kind = '{IncidentKind.INTERNAL.value}' AND p.ended_at IS NULL)"""
+# Processes that wait for a message, or begin with it.
+_HEARING = f"""
+(SELECT s.process_id {_OPEN} UNION
+ SELECT b.process_id FROM {_table[StartSubscription]} b JOIN {_table[ProcessDefinition]} d ON d.id = b.definition_id
+ WHERE b.kind = '{StartKind.MESSAGE.value}' AND b.name = %s AND NOT d.suspended)"""
+_MET = f"SELECT 1 FROM {_table[MessageCorrelation]} c WHERE c.message_id = {{message}} AND c.process_id = {{process}}"
+_ALIVE = f"FROM {_table[Message]} m WHERE m.name = %s AND m.correlation_key = %s AND m.expires_at > %s"
+_UNMET = f"SELECT 1 {_ALIVE} AND NOT EXISTS ({_MET.format(message='m.id', process='{process}')})"
+# Oldest first: not while another message is alive that the process has not met.
+_FIRST = f"""
+SELECT nextval(pg_get_serial_sequence('{_table[Message]}', 'id')) AS number, f.instance_id, f."key"
+FROM (SELECT 1) one LEFT JOIN (
+    SELECT s.instance_id, s."key" {_OPEN} AND NOT EXISTS ({_UNMET.format(process="s.process_id")})
+    ORDER BY s.process_id, s.id LIMIT 1) f ON TRUE"""
+_PUBLISHED_HAS_TO_MEET = f"""
+SELECT EXISTS (SELECT 1 FROM {_HEARING} h WHERE NOT EXISTS ({_MET.format(message="%s", process="h.process_id")}))"""
+# Most that begin to wait find no message at all.
+_ANY_HAS_TO_MEET = f"""
+SELECT EXISTS (SELECT 1 {_ALIVE})
+   AND EXISTS (SELECT 1 FROM {_HEARING} h WHERE EXISTS ({_UNMET.format(process="h.process_id")}))"""

@@ -8,7 +8,7 @@ live queue rows and are deleted; incidents are kept with their end. Nothing here
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,10 @@ class Recorded:
     """Whether signals left for somebody."""
 
 
+Beside = Callable[[Batch, datetime], None]
+"""Adds statements of the caller's that are carried out with a step, at its moment."""
+
+
 class Overtaken(RuntimeError):
     """Somebody else stepped since the instance was loaded; nothing was written. Where it was locked all the while, a
     lock was forgotten: a bug of ours."""
@@ -99,13 +103,19 @@ class Told:
 
 
 def record(
-    loaded: Loaded, process: Process | None, facts: Sequence[f.Fact], told: Told, claim: Claim | None = None
+    loaded: Loaded,
+    process: Process | None,
+    facts: Sequence[f.Fact],
+    told: Told,
+    claim: Claim | None = None,
+    beside: Beside | None = None,
 ) -> Recorded:
-    """Write what the facts changed. `process` is the one that runs after them, None where no node was entered."""
+    """Write what the facts changed. `process` is the one that runs after them, None where no node was entered.
+    Raises `Overtaken`, also where what is `beside` requires a change that there is none of."""
     with connection.cursor() as cursor:
         pen = _Pen(Batch(cursor), loaded, told.at)
         try:
-            recorded = pen.parts(process, facts, told, claim)
+            recorded = pen.parts(process, facts, told, claim, beside)
         except Unchanged as unchanged:
             what = f"Expected instance {loaded.id} at step {loaded.steps} but somebody stepped"
             raise Overtaken(what) from unchanged
@@ -212,13 +222,22 @@ class _Pen:
         self.followed = False
         """Whether what it called is to follow, for it was suspended or resumed."""
 
-    def parts(self, process: Process | None, facts: Sequence[f.Fact], told: Told, claim: Claim | None) -> Recorded:
+    def parts(
+        self,
+        process: Process | None,
+        facts: Sequence[f.Fact],
+        told: Told,
+        claim: Claim | None,
+        beside: Beside | None,
+    ) -> Recorded:
         """The instance itself, its parts and its history, in one batch. Raises `Unchanged` where it was overtaken."""
         recorded = Recorded()
         if process is not None and any(isinstance(fact, f.InstanceMigrated) for fact in facts):
             self.migrated(facts, process)
         # Before the others, so that whoever is overtaken waits for its lock alone.
         self.instance()
+        if beside is not None:
+            beside(self.batch, self.at)
         self.nodes(process)
         self.removed({fact.incident for fact in facts if isinstance(fact, f.IncidentResolved)}, told.by)
         self.tokens_triggers_incidents(_codes(facts, told))

@@ -81,6 +81,14 @@ def send(cursor: CursorWrapper, statements: Sequence[tuple[str, Sequence[Any]]],
     cursor.execute(first + "; ".join(texts), [value for _, arguments in statements for value in arguments])
 
 
+def ask(cursor: CursorWrapper, sql: str, arguments: Sequence[Any]) -> None:
+    """Have one statement carried out, prepared where the database is PostgreSQL."""
+    if connection.vendor == "postgresql":
+        send(cursor, [(sql, arguments)])
+    else:
+        cursor.execute(sql, arguments)
+
+
 class Prepared:
     """What one connection to PostgreSQL has prepared, by the text of the statement."""
 

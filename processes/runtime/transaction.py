@@ -147,6 +147,18 @@ def carry_out(
     raise AssertionError("unreachable")
 
 
+def carry_on(kept: Loaded, command: c.Command, *, by: str, beside: recorder.Beside) -> Carried:
+    """Carry out one command on an instance that was read without a lock, together with what is `beside`, in one
+    transaction of its own: all of it, or nothing where anything is raised before the commit.
+
+    Nothing is tried again and nothing is parked: that is for `carry_out`, with which the caller goes on then. Raises
+    `recorder.Overtaken` where somebody stepped since it was read, and `Rejected`.
+    """
+    request = _Request(kept.id, command, by, None, None, None, True, False, "", "")
+    request.beside = beside
+    return request.carry_on(kept)
+
+
 def rehearse(instance_id: int, command: c.Command | Decide, *, whole: bool = True) -> list[f.Fact]:
     """The facts that a command would lead to now; nothing is written. Raises `Rejected` as `carry_out`."""
     with transaction.atomic():
@@ -241,6 +253,7 @@ class _Request:
         self.whole = whole
         self.code = code
         self.reason = reason
+        self.beside: recorder.Beside | None = None
         self.name = "a command"
 
     def carry_out(self) -> Carried:
@@ -279,7 +292,7 @@ class _Request:
             reason=self.reason,
         )
         claim = carried.claim
-        recorded = recorder.record(carried.loaded, carried.process, carried.facts, told, claim)
+        recorded = recorder.record(carried.loaded, carried.process, carried.facts, told, claim, self.beside)
         _wake(carried.loaded, recorded)
         return carried if claim is None else replace(carried, claimed_id=recorded.jobs[claim.job])
 

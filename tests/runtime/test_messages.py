@@ -164,8 +164,8 @@ def test_processes_that_answer_each_other_for_ever_do_not_hold_a_thread(monkeypa
 def test_what_a_crash_left_is_matched_later(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as crash:
         crash.setattr(messages, "_meet", lambda *_: [])
-        instance = started(waiting(), variables={"id": "7"})
         messages.publish("paid", correlation_key="7")
+        instance = started(waiting(), variables={"id": "7"})
     assert state(instance) == "ACTIVE"
     assert messages.match() == 1
     assert messages.match() == 0
