@@ -6,7 +6,7 @@ travel as text. If more than `WHOLE` parts are alive, nothing is kept of that an
 through `_Fetcher`, so a step among 10,000 parallel jobs costs what a step among ten costs.
 
 Only `transaction` may call `load`, for without the lock what is read here is hearsay. With two exceptions: who claims a
-job reads its instance with it, and who publishes a message that of who waits for it; both go on from there if nobody
+job reads its instance with it, and who brings a message that of who waits for it; both go on from there if nobody
 stepped meanwhile. The number of steps, which the recorder asks for, proves that, so hearsay is found out.
 """
 
@@ -162,20 +162,32 @@ def take(claim: str, arguments: Sequence[Any], *, before: str = "") -> tuple[Tak
     return taken, loaded
 
 
-def glance(choice: str, arguments: Sequence[Any]) -> tuple[int, int, Loaded | None]:
-    """Evaluate a SELECT of one row, `number`, `key` and `instance_id`, and read that instance in the same statement
-    (PostgreSQL only); the number, the key (0: none), and no instance where none is named or it is large.
+class Glance(NamedTuple):
+    """What was chosen, and the instance; None where none was chosen, or it is large."""
+
+    number: int
+    key: int
+    text: str
+    loaded: Loaded | None
+
+
+def glance(choice: str, arguments: Sequence[Any]) -> Glance | None:
+    """Evaluate a SELECT of `number`, `key`, `text` and `instance_id` from one row at most, and read that instance in
+    the same statement (PostgreSQL only); None where there is no row.
 
     As with `take`, nothing is locked.
     """
     with connection.cursor() as cursor:
         send(cursor, [(_GLANCE.format(choice=choice), arguments)])
-        (_, number, key, *_), *rows = cursor.fetchall()
-    if not rows or len(rows) - 1 > TAKEN_WITH:
-        return number, key, None
-    loaded = _taken_from(rows[0])
-    _fill(loaded, rows[1:])
-    return number, key, loaded
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    (_, number, key, *_, text, _, _) = rows[0]
+    if not 1 < len(rows) <= TAKEN_WITH + 2:
+        return Glance(number, key, text, None)
+    loaded = _taken_from(rows[1])
+    _fill(loaded, rows[2:])
+    return Glance(number, key, text, loaded)
 
 
 def _taken_from(row: Sequence[Any]) -> Loaded:
@@ -289,7 +301,7 @@ UNION ALL
 _GLANCE = f"""
 WITH taken AS MATERIALIZED ({{choice}})
 SELECT 'chosen', number, COALESCE("key", 0), 0, '', '', 0, 0, CAST(NULL AS text), CAST(NULL AS text),
-       CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS text) FROM taken
+       "text", CAST(NULL AS text), CAST(NULL AS text) FROM taken
 UNION ALL
 {_TAKEN_INSTANCE}
 UNION ALL

@@ -5,10 +5,11 @@ for each other *after* their commit: whichever commits second sees the first, so
 constraint on `MessageCorrelation` is what makes it once; losers stop. `match` is the fallback after a crash between
 commit and look.
 
-Most messages are for one instance that waits for nothing but them. So on PostgreSQL who publishes asks first who waits,
-and reads that instance along; then the message, its meeting and the step that follows are committed together. Where
-anything has changed meanwhile none of it is, and the message goes the way of all others. It looks after its commit all
-the same, for those who began to wait meanwhile, for other processes, and for what it begins.
+Most messages are for one instance. So on PostgreSQL who brings one asks who waits and reads that instance along,
+without a lock; then the meeting and the step that follows are committed together, and with them a message that was not
+even written before. Where anything has changed meanwhile nothing is written, and they meet under the lock. Whoever was
+published at once looks after the commit all the same: for those who began to wait meanwhile, for other processes, and
+for what the message begins.
 
 Oldest message first, and for each process its oldest subscription first.
 """
@@ -45,17 +46,18 @@ from processes.models import (
     StartOccurrence,
     StartSubscription,
 )
-from processes.models.fields import DecimalEncoder
+from processes.models.fields import DecimalDecoder, DecimalEncoder
 from processes.runtime import definitions, pressure, starts, transaction, values
 from processes.runtime.loader import glance
 from processes.runtime.statements import Batch, Table, ask
-from processes.runtime.transaction import Meeting
+from processes.runtime.transaction import Beside, Meeting
 
 if TYPE_CHECKING:
     from processes.runtime.loader import Loaded
 
 logger = logging.getLogger(__name__)
 _encode = DecimalEncoder().encode
+_decode = DecimalDecoder().decode
 
 TURNS = 10
 """How often a publication gives way to another one with the same id that comes or goes meanwhile."""
@@ -146,24 +148,33 @@ def _met_at_once(published: Published) -> bool:
     message = published.message
     moment = connection.ops.adapt_datetimefield_value
     where = [message.name, message.correlation_key]
-    message.pk, key, loaded = glance(_FIRST, [*where, *where, moment(message.published_at)])
+    found = glance(_FIRST_FOR_NEW, [*where, *where, moment(message.published_at)])
+    assert found is not None
+    message.pk, loaded = found.number, found.loaded
     if loaded is None:
         return False
 
-    def beside(batch: Batch, at: datetime) -> None:
+    def written(batch: Batch, at: datetime) -> None:
         when = (moment(message.published_at), message.published_by, moment(message.expires_at))
         what = (message.pk, message.name, message.correlation_key, _encode(message.variables), message.message_id)
         batch.require(_INSERT, [*what, *when])
         _CORRELATIONS.insert(batch, [(message.pk, loaded.process_id, loaded.id, moment(at), False)])
 
     with _looking.later():
-        try:
-            transaction.carry_on(loaded, CorrelateMessage(key, message.variables), by="message", beside=beside)
-        except Exception:  # the way of all others tells what it was, and parks what met a bug
-            logger.debug("Expected message %s to meet instance %s at once", message.pk, loaded.id, exc_info=True)
+        if not _carried_on(loaded, CorrelateMessage(found.key, message.variables), written):
             return False
     message._state.adding, message._state.db = False, connection.alias
     published.correlated.append(loaded.id)
+    return True
+
+
+def _carried_on(loaded: Loaded, command: CorrelateMessage, noted: Beside) -> bool:
+    """Whether an instance that was read without a lock has taken a message; else nothing was written."""
+    try:
+        transaction.carry_on(loaded, command, by="message", beside=noted)
+    except Exception:  # the other way tells what it was, and parks what met a bug
+        logger.debug("Expected instance %s to take a message at once", loaded.id, exc_info=True)
+        return False
     return True
 
 
@@ -294,10 +305,39 @@ def _meet(meeting: Meeting, limit: int, published: Published | None = None) -> l
 
     A message that is being published counts as alive even if its time to live is zero.
     """
+    reached: list[int] = []
+    while len(reached) < limit and _have_to_meet(meeting, published):
+        instance_id = _meet_at_once(meeting, published) if connection.vendor == "postgresql" else None
+        if instance_id is None:
+            return reached + _meet_one_by_one(meeting, limit - len(reached), published)
+        reached.append(instance_id)
+    return reached
+
+
+def _meet_at_once(meeting: Meeting, published: Published | None) -> int | None:
+    """Have the first instance that waits take the oldest message that its process has not met, without a lock; the
+    instance, or None where nobody waits, something changed meanwhile, or it is refused."""
+    moment = connection.ops.adapt_datetimefield_value
+    own = 0 if published is None else published.message.pk
+    found = glance(_FIRST, [*meeting, moment(timezone.now()), own, *meeting])
+    if found is None or found.loaded is None:
+        return None
+    message, loaded = found.number, found.loaded
+
+    def noted(batch: Batch, at: datetime) -> None:
+        batch.require(_CORRELATE, [loaded.process_id, loaded.id, moment(at), message])
+
+    if not _carried_on(loaded, CorrelateMessage(found.key, _decode(found.text)), noted):
+        return None
+    if published is not None and message == own:
+        published.correlated.append(loaded.id)
+    return loaded.id
+
+
+def _meet_one_by_one(meeting: Meeting, limit: int, published: Published | None) -> list[int]:
+    """As `_meet`, each instance under its lock; also whatever messages begin."""
     name, key = meeting
     now = timezone.now()
-    if not _have_to_meet(meeting, now, published):
-        return []
     alive = Q(expires_at__gt=now)
     if published is not None:
         alive |= Q(pk=published.message.pk)
@@ -338,7 +378,7 @@ def _meet(meeting: Meeting, limit: int, published: Published | None = None) -> l
     return reached
 
 
-def _have_to_meet(meeting: Meeting, now: datetime, published: Published | None) -> bool:
+def _have_to_meet(meeting: Meeting, published: Published | None) -> bool:
     """Whether somebody waits, or begins, whom a message has not reached: the published one, or else any that is alive.
     One statement, because most looks find nothing."""
     who = [*meeting, meeting[0]]
@@ -346,7 +386,7 @@ def _have_to_meet(meeting: Meeting, now: datetime, published: Published | None) 
         if published is not None:
             ask(cursor, _PUBLISHED_HAS_TO_MEET, [*who, published.message.pk])
         else:
-            alive = [*meeting, connection.ops.adapt_datetimefield_value(now)]
+            alive = [*meeting, connection.ops.adapt_datetimefield_value(timezone.now())]
             ask(cursor, _ANY_HAS_TO_MEET, [*alive, *who, *alive])
         return bool(cursor.fetchone()[0])
 
@@ -431,11 +471,12 @@ _INSERT = f"""
 INSERT INTO {_table[Message]} (id, name, correlation_key, variables, message_id, published_at, published_by, expires_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
 # As `_open_subscriptions`.
-_OPEN = f"""
-FROM {_table[MessageSubscription]} s JOIN {_table[ProcessInstance]} i ON i.id = s.instance_id
+_SUBSCRIPTIONS = f"FROM {_table[MessageSubscription]} s JOIN {_table[ProcessInstance]} i ON i.id = s.instance_id"
+_ARE_OPEN = f"""
 WHERE s.name = %s AND s.correlation_key = %s AND i.state = '{InstanceState.ACTIVE.value}' AND NOT EXISTS (
     SELECT 1 FROM {_table[Incident]} p WHERE p.instance_id = s.instance_id AND p.node = s.node
     AND p.kind = '{IncidentKind.INTERNAL.value}' AND p.ended_at IS NULL)"""
+_OPEN = f"{_SUBSCRIPTIONS} {_ARE_OPEN}"
 # Processes that wait for a message, or begin with it.
 _HEARING = f"""
 (SELECT s.process_id {_OPEN} UNION
@@ -443,16 +484,29 @@ _HEARING = f"""
  WHERE b.kind = '{StartKind.MESSAGE.value}' AND b.name = %s AND NOT d.suspended)"""
 _MET = f"SELECT 1 FROM {_table[MessageCorrelation]} c WHERE c.message_id = {{message}} AND c.process_id = {{process}}"
 _ALIVE = f"FROM {_table[Message]} m WHERE m.name = %s AND m.correlation_key = %s AND m.expires_at > %s"
-_UNMET = f"SELECT 1 {_ALIVE} AND NOT EXISTS ({_MET.format(message='m.id', process='{process}')})"
-# Oldest first: not while another message is alive that the process has not met.
-_FIRST = f"""
-SELECT nextval(pg_get_serial_sequence('{_table[Message]}', 'id')) AS number, f.instance_id, f."key"
+_UNMET = f"AND NOT EXISTS ({_MET.format(message='m.id', process='{process}')})"
+# Not while another message is alive that the process has not met: it is older.
+_FIRST_FOR_NEW = f"""
+SELECT nextval(pg_get_serial_sequence('{_table[Message]}', 'id')) AS number, f.instance_id, f."key", '' AS "text"
 FROM (SELECT 1) one LEFT JOIN (
-    SELECT s.instance_id, s."key" {_OPEN} AND NOT EXISTS ({_UNMET.format(process="s.process_id")})
+    SELECT s.instance_id, s."key" {_OPEN} AND NOT EXISTS (SELECT 1 {_ALIVE} {_UNMET.format(process="s.process_id")})
     ORDER BY s.process_id, s.id LIMIT 1) f ON TRUE"""
+_FIRST = f"""
+SELECT f.id AS number, s.instance_id, s."key", CAST(f.variables AS text) AS "text"
+{_SUBSCRIPTIONS} JOIN LATERAL (
+    SELECT m.id, m.variables FROM {_table[Message]} m WHERE m.name = %s AND m.correlation_key = %s
+    AND (m.expires_at > %s OR m.id = %s) {_UNMET.format(process="s.process_id")} ORDER BY m.id LIMIT 1) f ON TRUE
+{_ARE_OPEN}
+ORDER BY s.process_id, s.id LIMIT 1"""
+# Held, so that it neither expires nor is taken before this commits.
+_CORRELATE = f"""
+INSERT INTO {_table[MessageCorrelation]} (message_id, process_id, instance_id, correlated_at, started)
+SELECT m.id, %s, %s, %s, FALSE FROM {_table[Message]} m WHERE m.id = %s FOR NO KEY UPDATE
+ON CONFLICT DO NOTHING"""
 _PUBLISHED_HAS_TO_MEET = f"""
 SELECT EXISTS (SELECT 1 FROM {_HEARING} h WHERE NOT EXISTS ({_MET.format(message="%s", process="h.process_id")}))"""
 # Most that begin to wait find no message at all.
 _ANY_HAS_TO_MEET = f"""
 SELECT EXISTS (SELECT 1 {_ALIVE})
-   AND EXISTS (SELECT 1 FROM {_HEARING} h WHERE EXISTS ({_UNMET.format(process="h.process_id")}))"""
+   AND EXISTS (SELECT 1 FROM {_HEARING} h WHERE EXISTS (
+       SELECT 1 {_ALIVE} {_UNMET.format(process="h.process_id")}))"""

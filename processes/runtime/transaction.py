@@ -39,6 +39,8 @@ FIRST_ATTEMPT = 1
 TRIES = 3
 """How often a transaction is carried out before a database that is busy or away is the caller's trouble."""
 
+Beside = recorder.Beside
+
 Decide = Callable[[Loaded, datetime], c.Command]
 """Makes the command from the locked instance; may read, may insert rows of its own, and may raise `Rejected`."""
 
@@ -147,7 +149,7 @@ def carry_out(
     raise AssertionError("unreachable")
 
 
-def carry_on(kept: Loaded, command: c.Command, *, by: str, beside: recorder.Beside) -> Carried:
+def carry_on(kept: Loaded, command: c.Command, *, by: str, beside: Beside) -> Carried:
     """Carry out one command on an instance that was read without a lock, together with what is `beside`, in one
     transaction of its own: all of it, or nothing where anything is raised before the commit.
 
@@ -253,7 +255,7 @@ class _Request:
         self.whole = whole
         self.code = code
         self.reason = reason
-        self.beside: recorder.Beside | None = None
+        self.beside: Beside | None = None
         self.name = "a command"
 
     def carry_out(self) -> Carried:

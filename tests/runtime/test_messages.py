@@ -284,6 +284,32 @@ def test_what_is_published_at_once_is_kept_as_any_other(monkeypatch: pytest.Monk
     assert not at_once._state.adding
 
 
+@postgresql
+def test_a_buffered_message_is_met_in_one_commit(statements: Statements) -> None:
+    definition = started(waiting(), variables={"id": "other"}).definition
+    for number in range(5):
+        messages.publish("paid", correlation_key=str(number), variables={"n": 0.10})
+        before = len(statements)
+        instance = instances.start(definition, variables={"id": str(number)}).instance
+        texts = statements.texts[before:]
+        assert len(texts) == 6, "a start costs two, then a look, who it is, all that follows, and a look again"
+        assert len(writing(texts)) == 2
+        assert state(instance) == "COMPLETED"
+        assert str(instance.variables["n"]) == "0.1"
+        assert messages.publish("paid", correlation_key=str(number), ttl=timedelta()).correlated == []
+
+
+@postgresql
+def test_a_message_inside_a_callers_transaction_meets_in_one_commit(statements: Statements) -> None:
+    for number in range(3):
+        instance = started(waiting(), variables={"id": str(number)})
+        with transaction.atomic():
+            published = messages.publish("paid", correlation_key=str(number))
+            before = len(statements)
+        assert published.correlated == [instance.pk]
+        assert len(statements) - before == 4
+
+
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
     """Have something done, once, between the question who waits and what is written then."""
@@ -360,6 +386,26 @@ def test_a_message_that_was_published_meanwhile_is_that_message(meanwhile: Meanw
     assert not published.created
     assert published.message == Message.objects.get()
     assert state(instance) == "ACTIVE"
+
+
+@postgresql
+def test_a_buffered_message_that_is_gone_meanwhile_reaches_nobody(meanwhile: Meanwhile) -> None:
+    definition = deployed(waiting())
+    messages.publish("paid", correlation_key="7")
+    meanwhile(lambda: Message.objects.all().delete())
+    assert state(instances.start(definition, variables={"id": "7"}).instance) == "ACTIVE"
+    assert not MessageCorrelation.objects.exists()
+
+
+@postgresql
+def test_a_buffered_message_that_is_brought_meanwhile_is_not_brought_again(meanwhile: Meanwhile) -> None:
+    drawing = Drawing().start().service("work", type="a").end()
+    drawing.on_message("work", "hear", "news", interrupting=False).service("read", type="b")
+    definition = deployed(drawing)
+    messages.publish("news")
+    meanwhile(lambda: together(messages.match))
+    instances.start(definition)
+    assert Job.objects.filter(type="b").count() == MessageCorrelation.objects.count() == 1
 
 
 @postgresql
