@@ -319,7 +319,7 @@ def _meet_at_once(meeting: Meeting, published: Published | None) -> int | None:
     instance, or None where nobody waits, something changed meanwhile, or it is refused."""
     moment = connection.ops.adapt_datetimefield_value
     own = 0 if published is None else published.message.pk
-    found = glance(_FIRST, [*meeting, moment(timezone.now()), own, *meeting])
+    found = glance(_FIRST, [*meeting, *meeting, moment(timezone.now()), own])
     if found is None or found.loaded is None:
         return None
     message, loaded = found.number, found.loaded
@@ -471,12 +471,11 @@ _INSERT = f"""
 INSERT INTO {_table[Message]} (id, name, correlation_key, variables, message_id, published_at, published_by, expires_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
 # As `_open_subscriptions`.
-_SUBSCRIPTIONS = f"FROM {_table[MessageSubscription]} s JOIN {_table[ProcessInstance]} i ON i.id = s.instance_id"
-_ARE_OPEN = f"""
+_OPEN = f"""
+FROM {_table[MessageSubscription]} s JOIN {_table[ProcessInstance]} i ON i.id = s.instance_id
 WHERE s.name = %s AND s.correlation_key = %s AND i.state = '{InstanceState.ACTIVE.value}' AND NOT EXISTS (
     SELECT 1 FROM {_table[Incident]} p WHERE p.instance_id = s.instance_id AND p.node = s.node
     AND p.kind = '{IncidentKind.INTERNAL.value}' AND p.ended_at IS NULL)"""
-_OPEN = f"{_SUBSCRIPTIONS} {_ARE_OPEN}"
 # Processes that wait for a message, or begin with it.
 _HEARING = f"""
 (SELECT s.process_id {_OPEN} UNION
@@ -485,19 +484,22 @@ _HEARING = f"""
 _MET = f"SELECT 1 FROM {_table[MessageCorrelation]} c WHERE c.message_id = {{message}} AND c.process_id = {{process}}"
 _ALIVE = f"FROM {_table[Message]} m WHERE m.name = %s AND m.correlation_key = %s AND m.expires_at > %s"
 _UNMET = f"AND NOT EXISTS ({_MET.format(message='m.id', process='{process}')})"
+# The oldest of each process. Processes are few, while many may wait, and many messages that these have met be alive.
+_FOREMOST = f"""
+(SELECT DISTINCT ON (s.process_id) s.process_id, s.instance_id, s."key" {_OPEN} ORDER BY s.process_id, s.id)"""
 # Not while another message is alive that the process has not met: it is older.
 _FIRST_FOR_NEW = f"""
 SELECT nextval(pg_get_serial_sequence('{_table[Message]}', 'id')) AS number, f.instance_id, f."key", '' AS "text"
 FROM (SELECT 1) one LEFT JOIN (
-    SELECT s.instance_id, s."key" {_OPEN} AND NOT EXISTS (SELECT 1 {_ALIVE} {_UNMET.format(process="s.process_id")})
-    ORDER BY s.process_id, s.id LIMIT 1) f ON TRUE"""
+    SELECT w.instance_id, w."key" FROM {_FOREMOST} w
+    WHERE NOT EXISTS (SELECT 1 {_ALIVE} {_UNMET.format(process="w.process_id")})
+    ORDER BY w.process_id LIMIT 1) f ON TRUE"""
 _FIRST = f"""
-SELECT f.id AS number, s.instance_id, s."key", CAST(f.variables AS text) AS "text"
-{_SUBSCRIPTIONS} JOIN LATERAL (
+SELECT f.id AS number, w.instance_id, w."key", CAST(f.variables AS text) AS "text"
+FROM {_FOREMOST} w JOIN LATERAL (
     SELECT m.id, m.variables FROM {_table[Message]} m WHERE m.name = %s AND m.correlation_key = %s
-    AND (m.expires_at > %s OR m.id = %s) {_UNMET.format(process="s.process_id")} ORDER BY m.id LIMIT 1) f ON TRUE
-{_ARE_OPEN}
-ORDER BY s.process_id, s.id LIMIT 1"""
+    AND (m.expires_at > %s OR m.id = %s) {_UNMET.format(process="w.process_id")} ORDER BY m.id LIMIT 1) f ON TRUE
+ORDER BY w.process_id LIMIT 1"""
 # Held, so that it neither expires nor is taken before this commits.
 _CORRELATE = f"""
 INSERT INTO {_table[MessageCorrelation]} (message_id, process_id, instance_id, correlated_at, started)
