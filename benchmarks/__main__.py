@@ -96,7 +96,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         "processes": options.processes or (1 if options.quick else 2),
         "concurrency": options.concurrency or (2 if options.quick else 4),
         "pool": options.pool,
-        "patience": min(options.patience, 30) if options.quick else options.patience,
+        "patience": options.patience,
         "quick": options.quick,
         "keep": options.keep,
         "cprofile": options.cprofile,

@@ -149,7 +149,7 @@ class Loads:
         _sleep_until(time.monotonic() + (first - timezone.now()).total_seconds())
         clock, done = time.monotonic(), 0
         with ThreadPoolExecutor(2, thread_name_prefix="starter") as pool:
-            while time.monotonic() < clock + seconds:
+            while not done or time.monotonic() < clock + seconds:
                 for start in [pool.submit(self._system.start, other) for _ in range(batch)]:
                     start.result()
                 self._drain(other, patience, look=0.005)

@@ -21,7 +21,8 @@ def busy_share(seconds: float = 2.0) -> float:
     before = _ticks()
     time.sleep(seconds)
     used, all_ = (now - then for now, then in zip(_ticks(), before, strict=True))
-    return used / all_ if all_ else 0.0
+    # What was waited for the disk may become less (proc_stat(5)), so that more seems to have been used than there was.
+    return min(max(used / all_, 0.0), 1.0) if all_ else 0.0
 
 
 def _ticks() -> tuple[int, int]:

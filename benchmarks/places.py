@@ -61,7 +61,7 @@ class Postgres:
 
     def _ask(self, sql: str, arguments: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         try:
-            connection = psycopg2.connect(self._server, connect_timeout=3)
+            connection = psycopg2.connect(self._server, connect_timeout=15)
         except psycopg2.OperationalError as problem:
             where = urlsplit(self._server).hostname
             raise Unreachable(f"Expected PostgreSQL at {where} but it is not reachable: {problem}") from None
@@ -83,7 +83,7 @@ class Redis:
     def facts(self) -> dict[str, str]:
         """Raises `Unreachable`."""
         try:
-            with redis.Redis.from_url(self.url, socket_connect_timeout=3) as client:
+            with redis.Redis.from_url(self.url, socket_connect_timeout=15) as client:
                 found = client.info()
         except redis.RedisError as problem:
             raise Unreachable(f"Expected Redis for chords but it is not reachable: {problem}") from None
@@ -112,9 +112,9 @@ class RabbitMQ:
                 channel.exchange_delete(self._prefix + name)
 
     def _connect(self) -> kombu.Connection:
-        connection = kombu.Connection(self.url, connect_timeout=3)
+        connection = kombu.Connection(self.url, connect_timeout=15)
         try:
-            connection.ensure_connection(max_retries=0, timeout=3)
+            connection.ensure_connection(max_retries=0, timeout=15)
         except (OperationalError, OSError) as problem:
             raise Unreachable(f"Expected RabbitMQ but it is not reachable: {problem}") from None
         return connection

@@ -58,5 +58,5 @@ QUICK = Scale(
     overload_seconds=1.5,
     history=200,
     starts=1,
-    patience=30,
+    patience=120,
 )

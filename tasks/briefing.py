@@ -16,7 +16,7 @@ def brief(claimed: ClaimedJob, permit: Permit | None, used: dict[str, str], **me
     """The job as its connector sees it, secrets and all; those that were put in are added to `used`. `means` are what
     it may call. Raises `secrets.Missing`."""
     variables, headers = claimed.variables, claimed.headers
-    if secrets.mentions(variables):
+    if claimed.inputs_only and secrets.mentions(variables):  # who maps no inputs names no secrets in them
         variables = _inputs(claimed, used)
     if secrets.mentions(headers):
         headers = secrets.resolve(headers, used)

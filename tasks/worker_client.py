@@ -240,6 +240,7 @@ class WorkerClient:
         logger.info("%s serves %s", self.name, ", ".join(sorted(self._workers)))
         while not self._stopping.wait(1.0):  # in slices, so that signals are handled on every platform
             pass
+        logger.info("%s is told to stop, and begins nothing more", self.name)
         for worker in self._workers.values():
             self._give_back(worker)
             for _ in range(worker.max_jobs):

@@ -19,6 +19,7 @@ from django.core.management import get_commands
 from django.urls import resolve
 
 from processes.runtime import workers
+from tests.tasks.fleet import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKER = ROOT / "docker"
@@ -213,15 +214,13 @@ class TestEntrypoint:
 class TestHealth:
     @pytest.mark.workers
     def test_a_web_server_is_well_as_long_as_it_runs(self, tmp_path: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = str(probe.getsockname()[1])
+        port = str(free_port())
         settings = {"PORT": port, "DATABASE_URL": f"sqlite:///{tmp_path / 'web.sqlite3'}", "WEB_PROCESSES": "1"}
         assert run(str(ENTRYPOINT), "migrate", **settings).returncode == 0
         with (tmp_path / "web.log").open("w") as log:
             server = subprocess.Popen([ENTRYPOINT, "web"], cwd=ROOT, env=clean(**settings), stdout=log, stderr=log)
         try:
-            until = time.monotonic() + 60
+            until = time.monotonic() + 100
             while (done := run(sys.executable, "docker/health.py", "web", **settings)).returncode:
                 assert time.monotonic() < until, done.stderr + (tmp_path / "web.log").read_text()
                 time.sleep(0.5)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from processes.engine import facts as f
 from processes.engine import retry
@@ -135,7 +135,7 @@ class Instance:
     def __init__(self, *, id: str = "", reader: Reader | None = None) -> None:
         self.id = id
         self.state = InstanceState.ACTIVE
-        self.variables: dict[str, Any] = {}
+        self.variables: Mapping[str, Any] = {}
         self.last_key = 0
         self.nodes: Grouped[FlowNodeInstance] = Grouped(attrgetter("scope"))
         self.tokens: Grouped[Token] = Grouped(attrgetter("scope"))
@@ -225,9 +225,9 @@ class Instance:
         kept += [node.result for node in self.changes.nodes.values() if node.scope == scope and node.result]
         return {result["position"]: result["output"] for result in kept if "output" in result}
 
-    def visible(self, scope: int) -> MutableMapping[str, Any]:
-        """The variables that a scope sees: its own, then those of the scopes around it. Not to be written to."""
-        maps: list[dict[str, Any]] = []
+    def visible(self, scope: int) -> Mapping[str, Any]:
+        """The variables that a scope sees: its own, then those of the scopes around it."""
+        maps: list[MutableMapping[str, Any]] = []
         while scope != PROCESS_SCOPE:
             node = self.node(scope)
             if node is None:
@@ -237,7 +237,12 @@ class Instance:
             scope = node.scope
         if not maps:
             return self.variables
-        return ChainMap(*maps, self.variables)
+        return ChainMap(*maps, cast("MutableMapping[str, Any]", self.variables))  # which nobody writes to
+
+    def knows(self, what: str, key: int) -> None:
+        """What the reader need not be asked for any more: "waits" or "tokens" of a node, "nodes" of a scope, or
+        "conditions" of the process, for the instance holds them all."""
+        self._fetched.add((what, key))
 
     def _first(self, what: str, key: int) -> bool:
         if (what, key) in self._fetched:

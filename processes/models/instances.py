@@ -142,7 +142,7 @@ class FlowNodeInstance(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["instance", "scope"], name="node_live", condition=Q(ended_at__isnull=True)),
+            models.Index(fields=["instance", "scope", "key"], name="node_live", condition=Q(ended_at__isnull=True)),
         ]
 
     def __str__(self) -> str:

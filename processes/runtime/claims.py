@@ -350,7 +350,7 @@ def _take(job_id: int, worker: str, lease: timedelta | None) -> ClaimedJob | Non
     held = JobRow(row.id, worker, until)
     loaded.jobs[row.key] = held
     loaded.held = (row.id, row.attempt)
-    kept = loaded if works_alone(loaded.instance) else None
+    kept = loaded if loaded.whole and works_alone(loaded.instance) else None
     return _held(loaded, job, held, _maps(loaded, row), kept, {} if row.progress is None else _decode(row.progress))
 
 

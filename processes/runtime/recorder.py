@@ -511,7 +511,7 @@ class _Pen:
         if escaped is not None:
             return "ERROR", {"code": escaped.code, "message": escaped.message, "variables": escaped.variables}
         if self.state.state is InstanceState.COMPLETED:
-            return "COMPLETED", {"variables": self.state.variables}
+            return "COMPLETED", {"variables": dict(self.state.variables)}
         return "ENDED", {"reason": self.state.ended_because}
 
     def _delivery(self, caller: int, call: int, kind: str, content: Mapping[str, Any], *, step: int = 0) -> Delivery:

@@ -3,7 +3,9 @@ statement, and each planned once for a connection. Says nothing about what is wr
 
 from __future__ import annotations
 
+import math
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -27,6 +29,9 @@ WIDEST = 250
 """Parameters of a statement that is worth being remembered: those of many rows come in as many widths."""
 MOST_PREPARED = 200
 """Statements that one connection remembers. Each costs its server some ten kilobytes."""
+PLANNED_ANEW = 1.0
+"""Seconds after which what was prepared is planned anew, then after twice as many, and so on up to `PLANNED_LAST`."""
+PLANNED_LAST = 600.0
 
 
 class Unchanged(RuntimeError):
@@ -77,6 +82,8 @@ def send(cursor: CursorWrapper, statements: Sequence[tuple[str, Sequence[Any]]],
     """Send statements to PostgreSQL at one go, `first` ahead of them. Those that this connection sends often are called
     by the name under which it has prepared them: to plan them anew costs about what carrying them out does."""
     known = _known() if settings.ORCHESTRATOR["PREPARED_STATEMENTS"] else None
+    if known is not None:
+        known.think_again()
     texts = [sql if known is None else known.call(sql, len(arguments)) for sql, arguments in statements]
     cursor.execute(first + "; ".join(texts), [value for _, arguments in statements for value in arguments])
 
@@ -90,11 +97,25 @@ def ask(cursor: CursorWrapper, sql: str, arguments: Sequence[Any]) -> None:
 
 
 class Prepared:
-    """What one connection to PostgreSQL has prepared, by the text of the statement."""
+    """What one connection to PostgreSQL has prepared, by the text of the statement.
+
+    How a statement is carried out is decided for tables as they are then, and those of a new installation are empty: to
+    read one through is right, and wrong a moment later. PostgreSQL notices when the table is analyzed, which may take
+    minutes; so for some time it is asked to think again.
+    """
 
     def __init__(self) -> None:
         self._calls: dict[str, str] = {}
         self._seen: Counter[str] = Counter()
+        self._pause = PLANNED_ANEW
+        self._again = time.monotonic() + self._pause
+
+    def think_again(self) -> None:
+        """Have everything planned anew, if it is time."""
+        if self._again < (now := time.monotonic()):
+            _by_itself("DISCARD PLANS")
+            self._pause *= 2
+            self._again = now + self._pause if self._pause <= PLANNED_LAST else math.inf
 
     def call(self, sql: str, arguments: int) -> str:
         """How to ask for that: by its name, if it has one; it is prepared when it has been asked for often."""
@@ -111,11 +132,15 @@ class Prepared:
         name = f"orchestrator_{sql.split(maxsplit=1)[0].lower()}_{len(self._calls)}"  # what it does, for who watches
         numbers = count(1)
         text = "".join(part if part != "%s" else f"${next(numbers)}" for part in _PLACEHOLDER.split(sql))
-        # By itself: one that stood among others would be forgotten where one before it fails.
-        with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-            cursor.execute(f"PREPARE {name} AS {text}")
+        _by_itself(f"PREPARE {name} AS {text}")
         called = self._calls[sql] = f"EXECUTE {name} ({', '.join(['%s'] * arguments)})"
         return called
+
+
+def _by_itself(sql: str) -> None:
+    """What stood among other statements would be forgotten where one before it fails."""
+    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
+        cursor.execute(sql)
 
 
 _PLACEHOLDER = re.compile("(%s)")

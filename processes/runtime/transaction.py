@@ -259,8 +259,9 @@ class _Request:
         self.name = "a command"
 
     def carry_out(self) -> Carried:
-        at = timezone.now()
-        return self.record(self.stepped(self.load(), at))
+        loaded = self.load()
+        # Under the lock: whoever waited for it is not before the step that he waited for.
+        return self.record(self.stepped(loaded, timezone.now()))
 
     def carry_on(self, kept: Loaded) -> Carried:
         """Raises `recorder.Overtaken`."""

@@ -13,7 +13,7 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 DEFAULT = "amqp://guest:guest@127.0.0.1:5672//"
-CONNECT_SECONDS = 3
+CONNECT_SECONDS = 15
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ class Packer:
         outcome = {"attempt": job["attempt"], **body}
         answer = self._session.post(f"{self._jobs}/{job['id']}/{verb}", json=outcome, timeout=10)
         if answer.status_code == 409:
-            print(f"{self._name}: {job['variables']['order']} is somebody else's by now", file=sys.stderr)
+            print(f"{self._name}: {job['variables']['order_id']} is somebody else's by now", file=sys.stderr)
         else:
             answer.raise_for_status()
 

@@ -28,7 +28,7 @@ from tasks.connectors.script import ScriptConnector
 
 MODEL = ROOT / "tests" / "drawings" / "seven_ways.bpmn"
 PROCESS = "customer_account"
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 120.0
 LANGUAGES = {"feel": "FEEL", "python": "Python", "javascript": "JavaScript"}
 NUMBERING = {"feel": "Task_Feel", "python": "Task_Python", "javascript": "Task_JavaScript"}
 CUSTOMERS = """CREATE TABLE customer (number text PRIMARY KEY, vat text NOT NULL UNIQUE, name text NOT NULL,

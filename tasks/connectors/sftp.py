@@ -144,13 +144,14 @@ class _Visit:
         if seconds <= 0:
             raise self._error("TIMEOUT", "the lease of the job had ended")
         key = self._private_key(paramiko)
+        ends = time.monotonic() + seconds
         try:
             with deadline.within(seconds), self._session(paramiko, key, seconds) as sftp:
                 found = self._operate(sftp)
         except JobError:
             raise
         except Exception as problem:  # noqa: BLE001 - raised again unless it is one that is understood
-            raise self._told(paramiko, problem) from None
+            raise self._told(paramiko, problem, late=time.monotonic() >= ends) from None
         return Response(found, self._journal("done"))
 
     @contextlib.contextmanager
@@ -310,7 +311,7 @@ class _Visit:
 
     # -- telling ---------------------------------------------------------------------------------------------------
 
-    def _told(self, paramiko: Any, problem: Exception) -> JobError:
+    def _told(self, paramiko: Any, problem: Exception, *, late: bool) -> JobError:
         if self._late.is_set() or isinstance(problem, TimeoutError):
             return self._error("TIMEOUT", "it was not done in time")
         if isinstance(problem, outbound.AddressRefused):
@@ -325,6 +326,8 @@ class _Visit:
             if problem.errno is None and type(problem) is OSError:
                 return self._error("FAILURE", f"it says: {problem}")  # a status of the server, without an error number
         if isinstance(problem, OSError | EOFError | paramiko.SSHException):
+            if late:  # paramiko, which waits as long as we do, has noticed before our alarm
+                return self._error("TIMEOUT", "it was not done in time")
             return self._error("CONNECTION_FAILED", str(problem) or type(problem).__name__)
         raise problem
 

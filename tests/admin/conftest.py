@@ -13,7 +13,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from processes.models import Job, ProcessDefinition, ProcessInstance
-from processes.runtime import definitions, instances, jobs
+from processes.runtime import batches, definitions, instances, jobs
 from tests.drawing import Drawing
 
 
@@ -24,6 +24,12 @@ def _silent(settings: Any, db: None) -> None:
 
 def deploy(drawing: Drawing) -> ProcessDefinition:
     return definitions.deploy(drawing.xml(), resource="test.bpmn", by="user:ada").definitions[0].definition
+
+
+@pytest.fixture(autouse=True)
+def _in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test has carried out is carried out, be it on a machine that is slow."""
+    monkeypatch.setattr(batches, "AT_ONCE", 60.0)
 
 
 @pytest.fixture

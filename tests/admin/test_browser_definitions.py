@@ -3,6 +3,7 @@ and nothing that people with screen readers or keyboards need is missing, light 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth import get_user_model
 from django.db import connections
 from django.urls import reverse
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from processes.models import ProcessDefinition
 from tests.admin.conftest import deploy, fail, start
@@ -50,7 +51,6 @@ def looked(live_server: Any, chromium: str, monkeypatch: pytest.MonkeyPatch) -> 
                 page.on("pageerror", lambda error: said.append(str(error)))
                 page.on("console", lambda told: said.append(told.text) if told.type == "error" else None)
                 log_in(page, live_server.url + address)
-                page.wait_for_selector("#content-main")
                 look(page, scheme)
                 context.close()
             browser.close()
@@ -59,7 +59,7 @@ def looked(live_server: Any, chromium: str, monkeypatch: pytest.MonkeyPatch) -> 
     def run(address: str, look: Look) -> list[str]:
         # In a thread of its own: the event loop of the browser is nothing for Django's connections.
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(in_thread, address, look).result(timeout=120)
+            return pool.submit(in_thread, address, look).result()
 
     return run
 
@@ -86,13 +86,14 @@ def test_a_measure_is_chosen_without_a_reload(looked: Any) -> None:
         assert "heat-good" in (charge.get_attribute("class") or "")
         page.get_by_role("link", name="Failure rate").first.click()
         page.wait_for_selector("g.heat-bad")
-        assert "measure=failures" in page.url
+        expect(page).to_have_url(re.compile("measure=failures"))
         assert page.locator("svg").get_by_text("50 %", exact=True).is_visible()
         assert page.evaluate("window.kept") is True, "the page was not loaded again"
         page.locator("#numbers").get_by_role("link", name="Running now").click()
         page.wait_for_selector("th[aria-sort=descending]")
         assert page.locator("#numbers tbody tr").first.get_attribute("data-element") == "charge"
-        assert page.locator(".zoom").is_visible(), "the drawing that came later can be zoomed as well"
+        # It is there before the script that makes it so has seen it.
+        expect(page.locator(".zoom"), "the drawing that came later can be zoomed as well").to_be_visible()
         accessible(page)
 
     assert looked(page_of("change", definition), look) == []
@@ -107,6 +108,7 @@ def test_findings_are_shown_on_the_drawing(looked: Any, tmp_path: Path) -> None:
         page.set_input_files("#id_document", file)
         page.get_by_role("button", name="Validate").click()
         page.wait_for_selector(".report svg")
+        page.wait_for_load_state()  # with the script that hears what is clicked
         wait = page.locator('svg g.bpmn-shape[data-element-id="wait"]')
         assert "finding-error" in (wait.get_attribute("class") or "")
         page.get_by_role("button", name="wait").click()
@@ -137,8 +139,8 @@ def test_versions_are_compared_and_instances_migrated(looked: Any) -> None:
         accessible(page)
         page.goto(page.url.replace(page_of("compare", second), page_of("migrate", first)))
         page.get_by_role("button", name="Preview").click()
-        assert page.get_by_text("1 of the 1 newest can migrate").is_visible()
-        assert page.get_by_text("1 jobs changed").is_visible()
+        expect(page.get_by_text("1 of the 1 newest can migrate")).to_be_visible()
+        expect(page.get_by_text("1 jobs changed")).to_be_visible()
         accessible(page)
 
     assert looked(page_of("compare", second), look) == []

@@ -55,7 +55,7 @@ def in_browser(live_server: Any, chromium: str, monkeypatch: pytest.MonkeyPatch)
     def run(doing: Callable[[Page], Any], scheme: str = "light") -> Any:
         # In a thread of its own: the event loop of the browser is nothing for Django's connections.
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(play, doing, scheme).result(timeout=90)
+            return pool.submit(play, doing, scheme).result()
 
     return run
 
@@ -103,7 +103,7 @@ def test_it_renews_itself_but_not_under_the_hands_of_who_works_in_it(
         seen: list[Any] = [running.inner_text()]
         with ThreadPoolExecutor(1) as pool:
             pool.submit(start_in_thread, definition).result()
-        expect(running).to_have_text("2", timeout=15_000)
+        expect(running).to_have_text("2")
         seen.append(running.inner_text())
         page.locator(".tile a").first.focus()
         with ThreadPoolExecutor(1) as pool:
@@ -112,7 +112,7 @@ def test_it_renews_itself_but_not_under_the_hands_of_who_works_in_it(
         seen.append(running.inner_text())
         expect(page.locator(".tile a").first).to_be_focused()
         page.locator(".tile a").first.blur()
-        expect(running).to_have_text("3", timeout=15_000)
+        expect(running).to_have_text("3")
         assert statuses, "it asked by itself"
         return seen
 

@@ -213,7 +213,7 @@ def test_the_plan_is_shown_tried_and_made_a_batch(admin: Client) -> None:
     assert "migrates 3 instances to Order v2" in said(response)[0]
     batch = Batch.objects.get()
     assert (batch.kind, batch.rate, batch.created_by) == ("MIGRATE", 50.0, "user:root")
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while Batch.objects.filter(ended_at=None).exists() and time.monotonic() < until:
         batches.carry_on()
     assert set(ProcessInstance.objects.filter(definition=second).values_list("pk", flat=True)) == set(waiting)

@@ -55,7 +55,7 @@ def browse(_built: None, live_server: Any, chromium: str, monkeypatch: pytest.Mo
     def browse(path: str, story: Callable[[Page], None]) -> list[str]:
         # In a thread of its own: the event loop of the browser is nothing for Django's connections.
         with ThreadPoolExecutor(1) as pool:
-            return pool.submit(play, path, story).result(timeout=90)
+            return pool.submit(play, path, story).result()
 
     return browse
 

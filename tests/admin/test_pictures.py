@@ -68,7 +68,7 @@ def take(live_server: Any, chromium: str, clock: Clock, monkeypatch: pytest.Monk
     def run(name: str, address: str, look: Look) -> None:
         # In a thread of its own: the event loop of the browser is nothing for Django's connections.
         with ThreadPoolExecutor(1) as pool:
-            picture = pool.submit(visit, live_server.url + address, look).result(timeout=90)
+            picture = pool.submit(visit, live_server.url + address, look).result()
         assert 20_000 < len(picture) < MOST_BYTES
         if os.environ.get("PICTURES"):
             FOLDER.mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from django.urls import reverse
 from processes.models import Job, ProcessDefinition, ProcessInstance
 from processes.runtime import pressure
 from tests.admin.conftest import filled, said, start
+from tests.admin.eventful import Clock
 
 INDEX = "admin:index"
 
@@ -33,7 +34,10 @@ def tile(client: Client) -> Any:
     return found.get("age of the queue")
 
 
-def test_the_cockpit_shows_the_age_beside_its_limit(admin: Client, order: ProcessDefinition, limited: None) -> None:
+def test_the_cockpit_shows_the_age_beside_its_limit(
+    admin: Client, order: ProcessDefinition, limited: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Clock(monkeypatch)  # which stands still
     assert (tile(admin).number, tile(admin).mood) == ("0 s", "good")
     start(order)
     assert tile(admin).note == "new work is refused beyond 30 s"

@@ -70,6 +70,7 @@ def recover(chromium: str, address: str, work: ThreadPoolExecutor) -> list[str]:
         log_in(page, address)
         said += serious(page)
         page.get_by_role("link", name="Recover the 3 at charge").click()
+        page.get_by_role("button", name="Retry 3 incidents").wait_for()
         said += serious(page)
         page.get_by_label("Reason").fill("the bank is back")
         page.get_by_label("Tries").fill("1")
@@ -79,11 +80,11 @@ def recover(chromium: str, address: str, work: ThreadPoolExecutor) -> list[str]:
         progress.get_by_text("of 0+ had their turn").wait_for()
 
         work.submit(sweep).result()
-        progress.get_by_text("Canaries are out").wait_for(timeout=15_000)
+        progress.get_by_text("Canaries are out").wait_for()
         said += serious(page)
         work.submit(fail_all).result()
         work.submit(sweep).result()
-        progress.get_by_text("1 of 1 canaries failed again.").wait_for(timeout=15_000)
+        progress.get_by_text("1 of 1 canaries failed again.").wait_for()
         assert page.locator("#items").get_by_text("the bank is still away").count() <= 1
         progress.get_by_role("link", name="1 Failed again").click()
         page.locator("#items").get_by_text("the bank is still away").wait_for()
@@ -104,7 +105,7 @@ def test_an_operator_recovers_what_is_alike_and_canaries_stop_it(
     monkeypatch.setitem(connections.settings["default"], "CONN_MAX_AGE", 0)
     # The browser in a thread of its own, as in `test_browser`; what sweepers and workers do in another.
     with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1, initializer=connections.close_all) as work:
-        said = pool.submit(recover, chromium, address, work).result(timeout=120)
+        said = pool.submit(recover, chromium, address, work).result()
         work.submit(connections.close_all).result()
     assert said == [], "no error of a script, nothing that keeps somebody out"
     batch = Batch.objects.get()

@@ -12,6 +12,7 @@ from knox.models import AuthToken
 from rest_framework.test import APIClient
 
 from processes.api.waiting import lobby
+from processes.runtime import batches
 from tests.drawing import Drawing
 
 V1 = "/api/v1"
@@ -21,6 +22,12 @@ V1 = "/api/v1"
 def _nobody_waits_at_the_end() -> Iterator[None]:
     yield
     lobby.join()
+
+
+@pytest.fixture(autouse=True)
+def _in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test has carried out is carried out, be it on a machine that is slow."""
+    monkeypatch.setattr(batches, "AT_ONCE", 60.0)
 
 
 @pytest.fixture

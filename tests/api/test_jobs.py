@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import datetime, timedelta
 
 import pytest
@@ -31,7 +32,7 @@ def test_claim_tells_all_that_a_worker_needs(api, start, claim, deploy):
         .end()
     )
     number = start(variables={"sum": 5}, business_key="k")["id"]
-    (job,) = claim(lease_seconds=100)
+    (job,) = claim(lease_seconds=1000)
     assert job["type"] == "charge"
     assert job["process_id"] == "process"
     assert job["instance_id"] == number
@@ -44,8 +45,20 @@ def test_claim_tells_all_that_a_worker_needs(api, start, claim, deploy):
     assert job["worker"] == "w1"
     assert job["idempotency_key"]
     left = datetime.fromisoformat(job["lease_until"]) - timezone.now()
-    assert timedelta(seconds=90) < left <= timedelta(seconds=100)
+    assert timedelta(seconds=900) < left <= timedelta(seconds=1000)
     assert claim() == []
+
+
+def test_who_hung_up_before_its_turn_is_given_nothing(api, start, claim, deploy):
+    deploy(Drawing().start().service("charge", type="charge").end())
+    start()
+    here, there = socket.socketpair()
+    with here, there:
+        there.close()
+        body = {"types": ["charge"], "worker": "gone"}
+        assert api.post(f"{URL}/claim", body, format="json", **{"gunicorn.socket": here}).json() == {"jobs": []}
+    (job,) = claim()
+    assert (job["worker"], job["attempt"]) == ("w1", 1)
 
 
 def test_claim_of_several_types_and_several_jobs(api, start, deploy):
@@ -160,11 +173,11 @@ def test_a_business_error_that_nobody_catches(api, start, claim, one_task):
 
 def test_extend(api, start, claim, one_task):
     start()
-    (job,) = claim(lease_seconds=10)
-    answer = ask(api, job, "extend", attempt=1, lease_seconds=500)
+    (job,) = claim(lease_seconds=100)
+    answer = ask(api, job, "extend", attempt=1, lease_seconds=5000)
     assert answer.status_code == 200
     until = datetime.fromisoformat(answer.json()["lease_until"])
-    assert timedelta(seconds=490) < until - timezone.now() <= timedelta(seconds=500)
+    assert timedelta(seconds=4900) < until - timezone.now() <= timedelta(seconds=5000)
 
 
 OUTCOMES = {

@@ -14,6 +14,7 @@ from cryptography.fernet import Fernet
 from django.contrib.auth.models import User
 from django.db import connection
 from django.db.models import F
+from django.utils import timezone
 from knox.models import AuthToken
 
 from processes.models import InboundBinding, InboundReceipt, Job, Message, ProcessInstance
@@ -47,16 +48,23 @@ def limited(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pressure, "LOOK_EVERY", 0.0)
 
 
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands: what waits is as old as the test says, to the second."""
+    now = timezone.now()
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
+
+
 def age(by: float = 60) -> None:
     Job.objects.filter(state="DUE").update(due_at=F("due_at") - timedelta(seconds=by))
 
 
-def test_a_start_is_503_and_says_when_to_come_again(api, one_task, start, claim):
+def test_a_start_is_503_and_says_when_to_come_again(api, one_task, start, claim, still):
     start()
-    age(45)
+    age(44.75)
     answer = api.post(f"{V1}/process-instances", {"process_id": "process"}, format="json")
     body = problem(answer, 503, "overloaded")
-    assert answer["Retry-After"] == "16"
+    assert answer["Retry-After"] == "15"
     assert "Expected due jobs to wait for at most 30 s but one of type 'charge' has waited for 45 s" in body["detail"]
     assert ProcessInstance.objects.count() == 1
     (job,) = claim()
@@ -80,7 +88,7 @@ def test_whoever_repeats_a_start_gets_its_answer(api, one_task, start):
         ("conditions", {"variables": {"degrees": 41}}),
     ],
 )
-def test_whatever_else_would_only_begin_instances(api, deploy, one_task, start, path, body):
+def test_whatever_else_would_only_begin_instances(api, deploy, one_task, start, still, path, body):
     deploy(Drawing("a").start_message("s", "ordered").end())
     deploy(Drawing("b").start_on("s", ("signal", "go")).end())
     deploy(Drawing("c").start_on("s", ("conditional", "=degrees > 40")).end())
@@ -88,7 +96,7 @@ def test_whatever_else_would_only_begin_instances(api, deploy, one_task, start, 
     age()
     answer = api.post(f"{V1}/{path}", body, format="json")
     problem(answer, 503, "overloaded")
-    assert answer["Retry-After"] == "31"
+    assert answer["Retry-After"] == "30"
     assert (ProcessInstance.objects.count(), Message.objects.count()) == (1, 0)
     age(-60)
     assert api.post(f"{V1}/{path}", body, format="json").status_code in (200, 201)
@@ -96,7 +104,7 @@ def test_whatever_else_would_only_begin_instances(api, deploy, one_task, start, 
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_webhook_is_told_to_post_it_again(api, anonymous, settings, deploy, one_task, start):
+def test_a_webhook_is_told_to_post_it_again(api, anonymous, settings, deploy, one_task, start, still):
     settings.ORCHESTRATOR = {**settings.ORCHESTRATOR, "FIELD_KEYS": [Fernet.generate_key().decode()]}
     secrets.put("token", "tok-123456")
     InboundBinding.objects.create(
@@ -112,7 +120,7 @@ def test_a_webhook_is_told_to_post_it_again(api, anonymous, settings, deploy, on
     age()
     answer = post()
     problem(answer, 503, "overloaded")
-    assert answer["Retry-After"] == "31"
+    assert answer["Retry-After"] == "30"
     assert not InboundReceipt.objects.exists(), "or the next delivery would be taken for a repetition"
     age(-60)
     assert post().status_code == 202
@@ -157,11 +165,12 @@ def test_callers_that_outrun_the_worker(live_server, settings, monkeypatch):
         f"{url}/process-definitions", model, headers=headers | {"Content-Type": "application/xml"}, timeout=30
     )
     assert sent.status_code == 201
-    stop = threading.Event()
+    refusing, stop = threading.Event(), threading.Event()
 
     def worker() -> int:
         done = 0
         try:
+            refusing.wait(60)  # until then nobody is outrun, however slow the callers are
             while not stop.is_set() or Job.objects.exists():
                 for job in jobs.claim(["charge"], worker="w", limit=1):
                     time.sleep(0.05)
@@ -173,13 +182,14 @@ def test_callers_that_outrun_the_worker(live_server, settings, monkeypatch):
 
     def caller(number: int) -> tuple[list[int], int]:
         accepted, refused = [], 0
-        while len(accepted) < 15:
+        while len(accepted) < 15 or not refusing.is_set():
             answer = requests.post(
                 f"{url}/process-instances", json={"process_id": "process"}, headers=headers, timeout=30
             )
             if answer.status_code == 503:
                 assert answer.json()["code"] == "overloaded"
                 refused += 1
+                refusing.set()
                 time.sleep(int(answer.headers["Retry-After"]))
             else:
                 assert answer.status_code == 201
@@ -196,5 +206,5 @@ def test_callers_that_outrun_the_worker(live_server, settings, monkeypatch):
         done = working.result()
     accepted = [pk for some, _ in results for pk in some]
     assert sum(refused for _, refused in results) > 0
-    assert len(set(accepted)) == 60 == done
+    assert len(set(accepted)) == done >= 60
     assert set(ProcessInstance.objects.filter(state="COMPLETED").values_list("pk", flat=True)) == set(accepted)

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from processes.models import Incident, Job, ProcessInstance, Step
+from processes.models import Batch, Incident, Job, ProcessInstance, Step
 from processes.runtime import batches, instances
 from tests.commands.conftest import Ran, deploy
 from tests.drawing import Drawing
@@ -156,7 +156,8 @@ def test_migrations_left_to_the_sweepers(run: Run, three: list[int]) -> None:
     deploy(order(type="newer"))
     ran = run("migrate_processes", "order", "--from", "1", "--batch", "--limit", "2")
     assert ran.out.endswith("was created, for 2 instances.\n")
-    batches.carry_on()
+    while Batch.objects.filter(state="ACTIVE").exists():  # a pass on a slow machine may stop before its end
+        batches.carry_on()
     assert types() == ["newer", "newer", "charge"]
 
 

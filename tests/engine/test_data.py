@@ -361,7 +361,7 @@ def test_much_data_is_read_in_no_time() -> None:
     )
     inputs = "".join(f'<bpmn:dataInput id="I{n}" name="i{n}"/>' for n in range(count))
     inside = declared(inputs) + "".join(comes_in(f"R{n}", f"I{n}") for n in range(count))
-    began = time.monotonic()
+    began = time.process_time()
     play = Play(task(inside, items=items), {"n7": 7})
-    assert time.monotonic() - began < 10, "what is looked up is looked up once, not again for every part"
+    assert time.process_time() - began < 10, "what is looked up is looked up once, not again for every part"
     assert play.node("a").variables["i7"] == 7

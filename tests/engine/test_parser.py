@@ -53,14 +53,14 @@ def test_another_root_is_not_bpmn() -> None:
 
 def test_hostile_sizes_are_refused_at_once() -> None:
     attributes = "".join(f' a{n}="1"' for n in range(40_000))
-    before = time.perf_counter()
+    before = time.process_time()
     (problem,) = problems(f"{HEAD}<bpmn:process id='p'{attributes}/></bpmn:definitions>".encode())
     assert problem.rule == "too-many-attributes"
     assert problem.line == 5
     assert problems(HEAD.encode() + b"<x>" * 100_000)[0].rule == "not-xml"
     assert problems(b" " * (5 * 1024 * 1024 + 1))[0].rule == "too-large"
     assert problems((HEAD + "<bpmn:x/>" * 50_001 + "</bpmn:definitions>").encode())[0].rule == "too-many-elements"
-    assert time.perf_counter() - before < 5
+    assert time.process_time() - before < 5
 
 
 def test_the_time_to_read_grows_with_the_model_and_not_with_its_square() -> None:
@@ -68,9 +68,9 @@ def test_the_time_to_read_grows_with_the_model_and_not_with_its_square() -> None
     for number in range(4_000):
         drawing.node("task", f"t{number}")
     document = drawing.end().xml()
-    before = time.perf_counter()
+    before = time.process_time()
     assert len(parse(document).processes[0].nodes) == 4_002
-    assert time.perf_counter() - before < 20
+    assert time.process_time() - before < 20
 
 
 def test_references_must_lead_somewhere() -> None:

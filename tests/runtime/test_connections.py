@@ -62,15 +62,15 @@ def test_a_connection_without_limits_costs_a_read_and_a_look(statements: Stateme
 
 
 def test_parked_as_if_never_claimed() -> None:
-    shop(breaker_failures=1, breaker_open=60)
+    shop(breaker_failures=1, breaker_open=3600)
     hold = admission.leave(passed(claimed()), "ill", seconds=0.1, message="503")
     assert hold is not None
-    assert timedelta(seconds=59) < hold < timedelta(seconds=61)
+    assert timedelta(seconds=3599) < hold < timedelta(seconds=3601)
     job = claimed()
     assert job.attempt == 1
     found = parked(job)
     assert found.reason == "breaker"
-    assert found.until > timezone.now() + timedelta(seconds=55)
+    assert found.until > timezone.now() + timedelta(minutes=55)
     row = Job.objects.get(pk=job.id)
     assert (row.state, row.attempt, row.retries, row.parked, row.worker) == ("DUE", 0, 3, "breaker", "")
     assert row.due_at == found.until
@@ -85,14 +85,14 @@ def test_parked_as_if_never_claimed() -> None:
 
 
 def test_a_failure_while_it_is_ill_waits_for_the_breaker_and_costs_its_try() -> None:
-    shop(breaker_failures=1, breaker_open=60)
+    shop(breaker_failures=1, breaker_open=3600)
     job = claimed()
     hold = admission.leave(passed(job), "ill", seconds=0.1, message="no")
     settled = settlement.settle(job, settlement.Raised("no", "503"), by="worker:w", hold=hold)
     assert settled.decision == "retry"
     row = Job.objects.get()
     assert (row.state, row.retries, row.parked) == ("DUE", 2, "breaker")
-    assert row.due_at > timezone.now() + timedelta(seconds=55)
+    assert row.due_at > timezone.now() + timedelta(minutes=55)
     step = row.instance.history.last()
     assert step.command == "FailJob", "what was tried is told all the same"
 

@@ -74,7 +74,7 @@ def test_whatever_tells_them_apart_does() -> None:
     ],
 )
 def test_no_message_takes_long(text: str) -> None:  # fmt: skip
-    begun = time.perf_counter()
+    begun = time.process_time()
     fingerprint("p", "e", "k", "c", text)
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
     assert normalised("x" * MOST + "1") == normalised("x" * MOST + "2")

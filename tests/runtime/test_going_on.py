@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from processes.engine.errors import Rejected
 from processes.models import Job, ProcessInstance
-from processes.runtime import by_hand, instances, jobs, settlement, statements
+from processes.runtime import by_hand, instances, jobs, loader, settlement, statements
 from processes.runtime import transaction as runtime
 from processes.runtime.claims import ClaimedJob, claim_one
 from processes.runtime.settlement import Responded, Settled
@@ -29,9 +29,7 @@ postgresql = pytest.mark.only_on("postgresql")
 
 def claimed(drawing: Drawing, **arguments: Any) -> ClaimedJob:
     started(drawing, **arguments)
-    job = claim_one(Job.objects.get().pk, worker="w")
-    assert job is not None
-    return job
+    return taken(Job.objects.get().pk)
 
 
 def chain(*types: str) -> Drawing:
@@ -39,6 +37,12 @@ def chain(*types: str) -> Drawing:
     for number, type_ in enumerate(types, 1):
         drawing.service(f"task{number}", type=type_)
     return drawing.end()
+
+
+def taken(pk: int) -> ClaimedJob:
+    job = claim_one(pk, worker="w")
+    assert job is not None
+    return job
 
 
 def settled(job: ClaimedJob, response: Any = None) -> Settled:
@@ -77,6 +81,75 @@ def test_a_claim_reads_the_instance_along(statements: Statements) -> None:
     settled(job)
     assert len(statements) - before == 2
     assert ProcessInstance.objects.get().state == "COMPLETED"
+
+
+@postgresql
+def test_one_of_many_parallel_jobs_costs_the_same_however_many_there_are(statements: Statements) -> None:
+    """And however many visits have ended before: nothing is read that is not touched."""
+    costs = []
+    for number in (300, 3000):
+        started(Drawing().start().service("work", type="a", inputs={"n": "=item"}).many("=items").end(),
+                variables={"items": list(range(number))})  # fmt: skip
+        pks = list(Job.objects.order_by("id").values_list("pk", flat=True))
+        for pk in pks[:10]:
+            settled(taken(pk))
+        before, commits = len(statements), statements.commits
+        settled(taken(pks[10]))
+        costs.append((len(statements) - before, statements.single()))
+        assert statements.commits - commits == 2, "the claim, which waits for no disk, and the end"
+        instances.cancel(ProcessInstance.objects.get(state="ACTIVE").pk)
+    assert [trips for trips, _ in costs] == [4, 4], "the claim; lock; what it touches; the end"
+
+
+@postgresql
+def test_who_has_siblings_is_told_what_surrounds_it_and_reads_no_more(statements: Statements) -> None:
+    drawing = Drawing().start().parallel("fork")
+    for name in "abc":
+        drawing.at("fork").service(name, type="a", inputs={"own": f'="{name}"'} if name == "a" else {})
+    started(drawing, variables={"x": 1})
+    before = len(statements)
+    jobs_ = [taken(pk) for pk in Job.objects.order_by("id").values_list("pk", flat=True)]
+    assert len(statements) - before == 4, "the list of them, and each of the three"
+    assert [dict(job.variables) for job in jobs_] == [{"own": "a"}, {"x": 1}, {"x": 1}]
+    assert [job.kept for job in jobs_] == [None] * 3
+    for job in jobs_:
+        settled(job)
+    assert ProcessInstance.objects.get().state == "COMPLETED"
+
+
+def test_what_a_job_in_a_sub_process_with_siblings_sees() -> None:
+    inner = Drawing().start("begun").parallel("fork")
+    for name in "ab":
+        inner.at("fork").service(name, type="a")
+    started(Drawing().start().sub_process("sub", inner, inputs={"x": "=x + 1"}).end(), variables={"x": 1, "y": 2})
+    for pk in Job.objects.values_list("pk", flat=True):
+        assert taken(pk).variables == {"x": 2, "y": 2}
+
+
+@postgresql
+def test_large_variables_are_read_by_who_looks(statements: Statements, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawing = Drawing().start().service("one", type="a", inputs={"own": "=1"}).service("two", type="b").end()
+    blob = [str(number * 7919) for number in range(5000)]
+    started(drawing, variables={"blob": blob})
+    pk, before = Job.objects.get().pk, len(statements)
+    job = taken(pk)
+    assert job.variables == {"own": 1}
+    assert len(statements) - before == 1, "nobody looked"
+    second = following(job, {"z": 1})
+    assert second.variables == {"blob": blob, "z": 1}
+    assert settled(second).decision == "completed"
+    assert ProcessInstance.objects.get().variables == {"blob": blob, "z": 1}
+
+
+def test_an_instance_that_was_large_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader._Large, "STEPS", 2)
+    large = loader._Large()
+    large.add(1)
+    assert [large.has(1), large.has(1), large.has(1), large.has(2)] == [True, True, False, False]
+    monkeypatch.setattr(loader._Large, "MOST", 3)
+    for number in range(5):
+        large.add(number)
+    assert [number for number in range(5) if large.has(number)] == [2, 3, 4]
 
 
 @postgresql

@@ -99,6 +99,24 @@ def test_a_forgotten_lock_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (instance.steps, instance.variables) == (1, {})
 
 
+def test_who_waited_for_an_instance_is_not_before_the_step_that_he_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = started(sequence("a"))
+    from processes.runtime import transaction as runtime_transaction
+
+    real = runtime_transaction.load
+
+    def waiting(instance_id: int, **arguments: Any) -> Any:
+        monkeypatch.setattr(runtime_transaction, "load", real)
+        instances.set_variables(instance_id, {"x": 1})  # by whoever held it
+        return real(instance_id, **arguments)
+
+    monkeypatch.setattr(runtime_transaction, "load", waiting)
+    instances.set_variables(instance.pk, {"x": 2})
+    moments = list(instance.history.order_by("number").values_list("at", flat=True))
+    assert len(moments) == 3
+    assert moments == sorted(moments)
+
+
 def test_variables_are_merged_and_checked() -> None:
     instance = started(sequence("a"), variables={"x": 1, "y": 1})
     instances.set_variables(instance.pk, {"y": 2, "z": Decimal("3.10")}, by="user:alice")

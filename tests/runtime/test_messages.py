@@ -87,7 +87,8 @@ def test_a_message_id_is_published_once() -> None:
     assert messages.publish("paid", correlation_key="7", message_id="m1").created
 
 
-def test_an_expired_message_reaches_nobody() -> None:
+def test_an_expired_message_reaches_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "GRACE", timedelta(minutes=10))
     messages.publish("paid", correlation_key="7", ttl=timedelta(hours=1))
     messages.publish("paid", correlation_key="7", ttl=timedelta())
     Message.objects.filter(expires_at__gt=timezone.now()).update(expires_at=timezone.now())
@@ -95,7 +96,7 @@ def test_an_expired_message_reaches_nobody() -> None:
     assert messages.match() == 0
     assert state(instance) == "ACTIVE"
     assert messages.expire() == 0  # not at once: its publisher may be about to look
-    Message.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
+    Message.objects.update(expires_at=timezone.now() - messages.GRACE)
     assert messages.expire() == 2
     assert not Message.objects.exists()
 

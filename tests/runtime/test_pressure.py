@@ -49,10 +49,12 @@ LIMIT = timedelta(seconds=30)
 
 @pytest.fixture(autouse=True)
 def limited(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A limit, and a process that has seen nothing yet and looks at every start."""
+    """A limit, a process that has seen nothing yet and looks at every start, and jobs that wait no longer than told."""
     settings.ORCHESTRATOR = {**settings.ORCHESTRATOR, "MAX_QUEUE_AGE": LIMIT}
     monkeypatch.setattr(pressure, "_watch", pressure._Watch())
     monkeypatch.setattr(pressure, "LOOK_EVERY", 0.0)
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)
 
 
 def order() -> Drawing:
@@ -86,7 +88,7 @@ def test_a_start_is_refused_while_a_job_waits_for_too_long_and_not_before_or_aft
     instances.start(definition)
     age(by=LIMIT.total_seconds() - 5)
     instances.start(definition)
-    age(by=20)
+    age(by=20.3)
     told = overloaded(lambda: instances.start(definition))
     assert "Expected due jobs to wait for at most 30 s but one of type 'pay' has waited for 45 s" in str(told)
     assert told.retry_in == timedelta(seconds=16)

@@ -20,6 +20,12 @@ from tests.runtime.conftest import deployed, together
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass ends with what there is to do, however slow the machine is."""
+    monkeypatch.setattr(batches, "AT_ONCE", 600.0)
+
+
 def order(name: str = "order", type: str = "charge") -> Drawing:
     return Drawing(name).start("s").service("a", type=type, retries=1).service("b", type="b").end("e")
 

@@ -205,7 +205,7 @@ def test_the_sweep_does_not_wait_for_an_instance_that_somebody_holds() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_one_pass_does_everything_that_is_due() -> None:
     started(Drawing("timer").start().timer("wait", "PT0S").end())
-    started(Drawing("job").start().service("task", type="a").end())
+    started(Drawing("job").start().service("task", type="a", headers={"retryBackoff": "PT1H"}).end())
     jobs.claim(["a"], worker="w")
     past = timezone.now() - timedelta(hours=2)
     Job.objects.update(lease_until=past)

@@ -12,6 +12,8 @@ from kombu import Connection
 from kombu.exceptions import OperationalError
 
 from processes.runtime import dispatch
+from tasks import dispatch as announcing
+from tasks import worker
 from tasks.jobs import registry
 from tasks.registry import Registry
 from tests.tasks import fleet as ships
@@ -22,7 +24,7 @@ SHOP = "tests.tasks.shop"
 def _reach() -> str:
     """Why the broker cannot be reached, or nothing."""
     try:
-        with Connection(ships.BROKER, connect_timeout=3) as connection:
+        with Connection(ships.BROKER, connect_timeout=30) as connection:
             connection.ensure_connection(max_retries=0)
     except (OSError, OperationalError) as problem:
         return f"{type(problem).__name__}: {problem}"
@@ -38,7 +40,7 @@ def rabbitmq() -> Iterator[str]:
             pytest.fail(reason)
         pytest.skip(reason)
     yield ships.BROKER
-    with Connection(ships.BROKER, connect_timeout=3) as connection:
+    with Connection(ships.BROKER, connect_timeout=30) as connection:
         channel = connection.channel()
         for name in [*Registry.load([SHOP]).types, "django", "shell", "shop", "dead"]:
             channel.queue_delete(f"{ships.PREFIX}{name}")
@@ -47,8 +49,9 @@ def rabbitmq() -> Iterator[str]:
 
 
 @pytest.fixture
-def on_the_broker(rabbitmq: str, settings: Any) -> Iterator[None]:
-    """This process announces jobs over the broker, as a web process would."""
+def on_the_broker(rabbitmq: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process announces jobs over the broker, as a web process would, and has patience with a busy one."""
+    monkeypatch.setattr(announcing, "ANSWER_SECONDS", 30.0)
     settings.CELERY_BROKER_URL = rabbitmq
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = {}
     settings.ORCHESTRATOR = {
@@ -80,6 +83,12 @@ def fleet(
     yield fleet
     fleet.stop()
     print(fleet.output())
+
+
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow machine is no reason for a worker of this process to leave the next job of an instance to others."""
+    monkeypatch.setattr(worker, "SLICE_SECONDS", 600.0)
 
 
 @pytest.fixture(autouse=True)

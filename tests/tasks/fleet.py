@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -55,8 +57,19 @@ def database_url() -> str:
     return f"postgres://{user}@{given['HOST']}{port}/{given['NAME']}"
 
 
-def eventually(true: Callable[[], Any], *, within: float = 20, what: str = "the condition to hold") -> Any:
-    """Wait for something, and return it. Says what was waited for when it does not come."""
+def free_port() -> int:
+    """A port for a server that is still to be started. From below those that the system gives to outgoing connections,
+    for one of them may well be given away until the server is there."""
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("Expected one of a hundred ports to be free, but found none")
+
+
+def eventually(true: Callable[[], Any], *, within: float = 60, what: str = "the condition to hold") -> Any:
+    """Wait for something, and return it. Says what was waited for when it does not come. How long is up to the machine,
+    and costs nothing when all is well."""
     end = time.monotonic() + within
     while True:
         found = true()
@@ -86,7 +99,7 @@ class Process:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def wait_for(self, text: str, *, within: float = 30) -> None:
+    def wait_for(self, text: str, *, within: float = 60) -> None:
         """Wait until it says so."""
 
         def said() -> bool:
@@ -104,9 +117,9 @@ class Process:
         """Without warning, with all that it forked."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._popen.wait(10)
+        self._popen.wait(60)
 
-    def ended(self, *, within: float = 30) -> int:
+    def ended(self, *, within: float = 60) -> int:
         """Its exit code, once it ended by itself."""
         return self._popen.wait(within)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -18,22 +17,20 @@ from knox.models import AuthToken
 from processes.models import Job, Worker
 from processes.runtime.definitions import deploy
 from tests.drawing import Drawing
-from tests.tasks.fleet import Desk, Fleet, eventually
+from tests.tasks.fleet import Desk, Fleet, eventually, free_port
 
 pytestmark = pytest.mark.workers
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
 def alone(transactional_db: None, desk: Desk, tmp_path: Path) -> Iterator[Fleet]:
-    # Sweeps so rarely that what is done at once was announced, not found.
-    fleet = Fleet(tmp_path, desk, AMQP_URL="", ORCHESTRATOR_SHUTDOWN_SECONDS="10", ORCHESTRATOR_HINT_SECONDS="60")
+    # Announces again so late that what is done before the test gives up was found at once.
+    fleet = Fleet(tmp_path, desk, AMQP_URL="", ORCHESTRATOR_SHUTDOWN_SECONDS="60", ORCHESTRATOR_HINT_SECONDS="600")
     yield fleet
     fleet.stop()
     print(fleet.output())
@@ -52,7 +49,7 @@ class Client:
         data = json.dumps(body).encode() if isinstance(body, dict) else body
         headers = {"Authorization": f"Token {self._token}", "Content-Type": kind}
         request = urllib.request.Request(self._base + path, data=data, headers=headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.load(answer)
 
 
@@ -66,16 +63,15 @@ def test_an_instance_is_finished_in_the_web_process(alone: Fleet, desk: Desk, po
     started = client.ask("process-instances", {"process_id": "order", "variables": {"amount": 3}})
     eventually(lambda: client.ask(f"process-instances/{started['id']}")["state"] == "COMPLETED")
     assert [call["element"] for call in desk.calls()] == ["first", "second"]
-    assert "call" in Worker.objects.get().types
+    assert "call" in eventually(Worker.objects.first, what="the worker to report").types
 
     # SIGTERM: what runs is finished, nothing else is begun.
     with desk.holding():
         last = client.ask("process-instances", {"process_id": "order"})
         eventually(lambda: len(desk.calls()) == 3)
         server.terminate()
-        server.wait_for("Handling signal: term")
-        time.sleep(0.5)  # its child is told a moment after the master
-    assert server.ended(within=30) == 0
+        server.wait_for("Worker exiting")  # the child was told, and waits for what runs
+    assert server.ended() == 0
     assert [(job.element_id, job.state) for job in Job.objects.filter(instance=last["id"])] == [("second", "DUE")]
 
 
@@ -83,12 +79,11 @@ def test_what_a_command_starts_is_worked_on_at_once(alone: Fleet, desk: Desk, po
     server = alone.process(["manage.py", "serve", "--migrate", "--port", str(port)])
     server.wait_for("ready.")
     deploy(Drawing("order").start().service("first", type="call").end().xml())
-    began = time.monotonic()
-    started = alone.process(["manage.py", "start_process", "order", "--wait", "30"])
-    assert started.ended(within=30) == 0, started.output()
-    assert time.monotonic() - began < 15, "the announcement in its own memory reached nobody, but the sweep knew"
+    # The announcement in its own memory reaches nobody, but the sweep knows.
+    started = alone.process(["manage.py", "start_process", "order", "--wait", "60"])
+    assert started.ended(within=90) == 0, started.output()
     server.terminate()
-    assert server.ended(within=30) == 0
+    assert server.ended() == 0
 
 
 def test_a_long_poll_does_not_hold_up_the_end(alone: Fleet, port: int) -> None:
@@ -96,13 +91,13 @@ def test_a_long_poll_does_not_hold_up_the_end(alone: Fleet, port: int) -> None:
     server.wait_for("ready.")
     client = Client(port)
     with ThreadPoolExecutor() as pool:
-        poll = pool.submit(client.ask, "jobs/claim", {"type": "nothing", "worker": "w", "wait_seconds": 40})
+        poll = pool.submit(client.ask, "jobs/claim", {"type": "nothing", "worker": "w", "wait_seconds": 50})
         eventually(lambda: Worker.objects.filter(name="w").exists())
         began = time.monotonic()
         server.terminate()
         assert poll.result() == {"jobs": []}
-    assert server.ended(within=20) == 0
-    assert time.monotonic() - began < 8
+    assert server.ended() == 0
+    assert time.monotonic() - began < 30, "neither the poll nor the patience with what runs was over"
 
 
 def test_with_a_broker_it_serves_the_web_only(alone: Fleet, port: int) -> None:
@@ -122,4 +117,4 @@ def test_with_a_broker_it_serves_the_web_only(alone: Fleet, port: int) -> None:
     assert "web only" in server.output()
     assert not Worker.objects.exists()
     server.terminate()
-    assert server.ended(within=20) == 0
+    assert server.ended() == 0

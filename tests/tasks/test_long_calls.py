@@ -113,11 +113,12 @@ def test_polling_holds_no_worker_and_costs_no_try(service: Service) -> None:
         url=feel(f"{service.url}/work"), method="POST", body="={a: 1}", poll=feel({"until": until, "interval": "PT1M"})
     )
     for number in range(1, 6):
+        began = timezone.now()
         (done,) = performed(job)
         assert done.decision == "postponed"
         row = Job.objects.get()
         assert (row.state, row.retries, row.attempt, row.worker) == ("DUE", 3, number, "")
-        assert timedelta(seconds=50) < row.due_at - timezone.now() <= timedelta(minutes=1)
+        assert began < row.due_at - timedelta(minutes=1) <= timezone.now()
         # Nobody but the row knows of it: whoever looks next may be another process on another machine.
         assert list(worker.perform(job.pk, registry=Registry.load(), worker="other")) == []
     steps = Step.objects.count()

@@ -6,7 +6,6 @@ like that of real workers; the large test has real worker processes and a real b
 
 from __future__ import annotations
 
-import os
 import queue
 import threading
 import time
@@ -19,7 +18,7 @@ import pytest
 from django.db import connection
 
 from processes.models import Connection, Gate, Incident, Job, ProcessInstance
-from processes.runtime import connections, definitions, dispatch, instances
+from processes.runtime import connections, definitions, dispatch, gate, instances
 from processes.runtime.sweep import sweep_once
 from tasks import worker
 from tasks.jobs import registry
@@ -168,29 +167,24 @@ def most_in(moments: list[float], window: float) -> int:
     return most
 
 
-def crowded() -> float:
-    """How many processes want each processor of this machine at the moment, at least one: whoever shares it with others
-    waits that much longer."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-
-
 def check_recovery(service: Service, number: int, *, down: float, within: float, threads: int) -> None:
-    """Down, until all wait; up again, until all are done. The first success comes within five seconds; on SQLite later,
-    for processes that wait for its one write lock are not served in turn."""
+    """Down, until all wait; up again, until all are done. The next one asks within five seconds; when it is served is
+    up to the machine."""
+    began = time.monotonic()
     what = "every job to be parked"
     eventually(lambda: Job.objects.exclude(parked="").count() >= number - 5, within=within, what=what)
     time.sleep(down)
     burnt = sum(TRIES - retries for retries in Job.objects.values_list("retries", flat=True))
-    refused = len(service.calls)
+    refused, lasted = len(service.calls), time.monotonic() - began
     # Those before the breaker opened have paid; nobody since, however often the canaries failed.
     assert 0 < burnt <= 4
     assert not Incident.objects.exists()
-    assert refused <= 5 + threads + 2 * (down + within), "only canaries call a service that is down"
+    assert refused <= 5 + threads + 2 * lasted, "only canaries call a service that is down"
     assert Gate.objects.get().opened > 1
-    recovered = time.monotonic()
     service.up = True
-    eventually(service.served, within=60, what="the first success")
-    assert service.served()[0] - recovered <= (5 if connection.vendor == "postgresql" else 15) * crowded()
+    asks = Job.objects.filter(state="DUE").earliest("due_at").due_at.timestamp()
+    assert max(asks, Gate.objects.get().open_until) <= time.time() + 5
+    eventually(service.served, what="the first success")
     eventually(
         lambda: not ProcessInstance.objects.exclude(state="COMPLETED").exists(),
         within=number / RATE * 8 + 60,  # as long as a busy machine needs; what is limited is the load
@@ -208,6 +202,7 @@ def check_recovery(service: Service, number: int, *, down: float, within: float,
     assert gate.breaker == "CLOSED"
 
 
+@pytest.mark.timeout(400)
 def test_many_wait_for_a_service_that_is_down(here: None, service: Service) -> None:
     number = 300 if connection.vendor == "postgresql" else 80
     connections.put(
@@ -217,16 +212,18 @@ def test_many_wait_for_a_service_that_is_down(here: None, service: Service) -> N
     )
     begin(number)
     with working(6) as idle:
-        check_recovery(service, number, down=3.0, within=20, threads=6)
-    # Waiting is cheap: nobody asks again and again.
-    assert len(idle) < number * 3
+        began = time.monotonic()
+        check_recovery(service, number, down=3.0, within=60, threads=6)
+        lasted = time.monotonic() - began
+    # Waiting is cheap: nobody asks again and again, but as slowly as those that wait are let look.
+    assert len(idle) < number * 2 + gate.PARKED_PER_SECOND * lasted
 
 
 def test_a_lone_job_of_a_service_that_stays_down_ends_in_an_incident(here: None, service: Service) -> None:
     connections.put("shop", {"url": service.url, "breaker_failures": 1, "breaker_open": 0.3}, by="user:ada")
     begin(1)
     with working(2, every=0.1):
-        eventually(Incident.objects.exists, within=20, what="an incident")
+        eventually(Incident.objects.exists, what="an incident")
     assert len(service.calls) == TRIES
     job = Job.objects.get()
     assert (job.state, job.retries, job.parked) == ("FAILED", 0, "")
@@ -247,11 +244,11 @@ def test_two_thousand_wait_for_a_service_that_is_down(fleet: Fleet, service: Ser
 
 
 def test_no_more_calls_at_once_than_it_bears(here: None, service: Service) -> None:
-    service.up, service.slow = True, 0.05
+    service.up, service.slow = True, 0.2
     connections.put("shop", {"url": service.url, "concurrency": 2}, by="user:ada")
-    begin(40)
+    begin(20)
     with working(6):
-        eventually(lambda: len(service.served()) == 40, within=20, what="all to be served")
+        eventually(lambda: len(service.served()) == 20, what="all to be served")
     assert service.most_flying == 2
 
 
@@ -261,11 +258,11 @@ def test_paused_by_hand(here: None, service: Service) -> None:
     connections.pause("shop", by="user:ada", reason="they move house")
     begin(20)
     with working(4):
-        eventually(lambda: Job.objects.filter(parked="paused").count() == 20, within=10, what="all to be parked")
+        eventually(lambda: Job.objects.filter(parked="paused").count() == 20, what="all to be parked")
         assert connections.standing(connections.find("shop")).waiting == {"paused": 20}
         assert service.calls == []
         assert set(Job.objects.values_list("attempt", "retries", "state")) == {(0, TRIES, "DUE")}
         connections.resume("shop", by="user:ada")
-        eventually(lambda: len(service.served()) == 20, within=10, what="all to be served")
+        eventually(lambda: len(service.served()) == 20, what="all to be served")
     assert most_in(service.served(), 0.25) <= RATE * 0.25 + 1 + 4
     assert Connection.objects.get().paused_because == ""

@@ -9,10 +9,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 from kombu import Connection
 
 from orchestrator.broker import queue_name
@@ -62,7 +64,7 @@ def test_a_fleet_finishes_an_instance(fleet: Fleet) -> None:
     steps = list(Step.objects.filter(instance=row).order_by("number"))
     assert [step.command for step in steps] == ["StartInstance", "CompleteJob", "CompleteJob", "CompleteJob"]
     assert all(step.by.startswith("worker:") for step in steps[1:])
-    worker = Worker.objects.get()
+    worker = eventually(Worker.objects.first, what="the worker to report")
     assert "echo" in worker.types
     assert steps[1].by == f"worker:{worker.name}"
 
@@ -74,7 +76,7 @@ def test_a_restricted_worker_serves_its_queue_only(fleet: Fleet) -> None:
         deployed(Drawing("order").start().service("first", type="echo").service("second", type="refuse").end())
     )
     job = eventually(lambda: Job.objects.filter(instance=started.instance, element_id="second").first())
-    assert Worker.objects.get().types == ["echo"]
+    assert eventually(Worker.objects.first, what="the worker to report").types == ["echo"]
     time.sleep(0.5)
     job.refresh_from_db()
     assert (job.state, job.attempt) == ("DUE", 0)
@@ -92,18 +94,20 @@ def test_types_may_share_a_queue(fleet: Fleet, settings: Any) -> None:
         deployed(Drawing("order").start().service("first", type="echo").service("second", type="call").end())
     )
     eventually(lambda: completed(started))
-    assert Worker.objects.get().types == ["call", "echo"]
+    assert eventually(Worker.objects.first, what="the worker to report").types == ["call", "echo"]
 
 
 def test_another_worker_takes_over_from_a_killed_one(fleet: Fleet, desk: Desk) -> None:
-    first = fleet.worker(ORCHESTRATOR_LEASE_SECONDS="2")
+    first = fleet.worker()
     started = instances.start(one_task("call", headers={"retryBackoff": "PT0S"}))
     with desk.holding():
         eventually(lambda: len(desk.calls()) == 1, what="the first call")
         job = Job.objects.get(instance=started.instance)
         assert (job.state, job.attempt, job.retries) == ("CLAIMED", 1, 3)
         first.kill()
-        second = fleet.worker(ORCHESTRATOR_LEASE_SECONDS="2")
+        # A minute is over. Short leases would lapse by themselves, also those of workers that are only slow.
+        Job.objects.filter(pk=job.pk).update(lease_until=timezone.now())
+        second = fleet.worker()
         eventually(lambda: len(desk.calls()) == 2, what="the second call")
         job.refresh_from_db()
         assert (job.state, job.attempt, job.retries) == ("CLAIMED", 2, 2)
@@ -123,11 +127,13 @@ def test_another_worker_takes_over_from_a_killed_one(fleet: Fleet, desk: Desk) -
 
 
 def test_work_longer_than_the_lease_is_not_taken_over(fleet: Fleet, desk: Desk) -> None:
-    fleet.workers(2, ORCHESTRATOR_LEASE_SECONDS="2")
+    # It is extended before half of it is over: the other half is for machines that are busy.
+    fleet.workers(2, ORCHESTRATOR_LEASE_SECONDS="12")
     started = instances.start(one_task("call"))
     with desk.holding():
         eventually(lambda: desk.calls())
-        time.sleep(5)
+        over = timezone.now() + timedelta(seconds=12)
+        eventually(lambda: timezone.now() > over, what="the first lease to be over")
     eventually(lambda: completed(started))
     assert len(desk.calls()) == 1
 
@@ -166,9 +172,9 @@ def test_a_poison_job_ends_as_an_incident(fleet: Fleet, desk: Desk) -> None:
     """It kills every process that touches it, and is not given a fourth."""
     worker = fleet.worker(pool="prefork", ORCHESTRATOR_LEASE_SECONDS="1")
     started = instances.start(one_task("poison", headers={"retryBackoff": "PT0S"}))
-    incident = eventually(lambda: Incident.objects.filter(instance=started.instance).first(), within=40)
+    incident = eventually(lambda: Incident.objects.filter(instance=started.instance).first())
     assert "silent" in incident.message
-    assert [call["attempt"] for call in desk.calls("poison")] == [1, 2, 3]
+    assert sorted(call["attempt"] for call in desk.calls("poison")) == [1, 2, 3]
     assert len({call["pid"] for call in desk.calls("poison")}) == 3
     # The worker itself is alive, and goes on.
     fine = instances.start(one_task("echo"))
@@ -176,6 +182,7 @@ def test_a_poison_job_ends_as_an_incident(fleet: Fleet, desk: Desk) -> None:
     assert "ready." in worker.output()
 
 
+@pytest.mark.timeout(600)
 def test_a_thousand_instances_take_exactly_their_steps(fleet: Fleet) -> None:
     fleet.workers(2, concurrency=4)
     drawing = Drawing("order").start()
@@ -189,7 +196,7 @@ def test_a_thousand_instances_take_exactly_their_steps(fleet: Fleet) -> None:
                 instances.start(definition)
     print(f"1,000 instances were started in {time.monotonic() - started:.1f} s")
     eventually(
-        lambda: ProcessInstance.objects.filter(state="COMPLETED").count() == 1000, within=120, what="1,000 to complete"
+        lambda: ProcessInstance.objects.filter(state="COMPLETED").count() == 1000, within=400, what="1,000 to complete"
     )
     print(f"1,000 instances with 2 tasks each took {time.monotonic() - started:.1f} s")
     assert Step.objects.count() == 1000 * 3
@@ -217,16 +224,17 @@ def test_lost_messages_are_found_by_the_sweep(fleet: Fleet) -> None:
 
 @contextmanager
 def broker_stopped() -> Iterator[None]:
-    subprocess.run(["rabbitmqctl", "-q", "stop_app"], check=True, timeout=60)
+    subprocess.run(["rabbitmqctl", "-q", "stop_app"], check=True, timeout=150)
     try:
         yield
     finally:
-        subprocess.run(["rabbitmqctl", "-q", "start_app"], check=True, timeout=60)
+        subprocess.run(["rabbitmqctl", "-q", "start_app"], check=True, timeout=150)
 
 
 @pytest.mark.skipif(
     not shutil.which("rabbitmqctl") and not os.environ.get("CI"), reason="rabbitmqctl is not on this machine"
 )
+@pytest.mark.timeout(600)
 def test_a_broker_may_be_restarted(fleet: Fleet, desk: Desk) -> None:
     worker = fleet.worker()
     definition = deployed(Drawing("order").start().service("first", type="call").service("next", type="echo").end())
@@ -236,9 +244,10 @@ def test_a_broker_may_be_restarted(fleet: Fleet, desk: Desk) -> None:
         with broker_stopped():
             began = time.monotonic()
             during = [instances.start(definition) for _ in range(20)]
-            assert time.monotonic() - began < 5, "the broker held the caller up"
+            # Patience with the broker, once for each of them, would take ten minutes.
+            assert time.monotonic() - began < 60, "the broker held the caller up"
     after = instances.start(definition)
-    eventually(lambda: completed(before, *during, after), within=60, what="all to complete")
+    eventually(lambda: completed(before, *during, after), within=120, what="all to complete")
     assert all(call["attempt"] == 1 for call in desk.calls())
     eventually(
         lambda: re.search("Connected to amqp.*Connected to amqp", worker.output(), re.DOTALL), what="a new connection"

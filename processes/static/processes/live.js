@@ -59,7 +59,8 @@
     if (event.detail.xhr.status === 304 || isElsewhere(event.detail) || works(event.detail.target)) {
       event.detail.shouldSwap = false;
     } else {
-      focused = focus();
+      /* The page may be put in before the drawing before it has settled, and so before that one gave the focus back. */
+      focused = focus() || focused;
     }
   });
 

@@ -104,7 +104,7 @@ def browse(chromium: str, doing: Callable[[Watched], T]) -> T:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
             context = browser.new_context(viewport={"width": 1300, "height": 900}, color_scheme="light")
-            context.set_default_timeout(20_000)
+            context.set_default_timeout(60_000)
             try:
                 return doing(Watched(context))
             finally:

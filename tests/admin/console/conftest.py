@@ -24,6 +24,10 @@ from tests.tasks.fleet import Desk, Fleet, eventually
 __all__ = ["desk", "rabbitmq"]
 
 
+SOON = 90
+"""Seconds that browsers, servers and workers are given for what takes them one or two: they share a machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stack:
     url: str
@@ -49,22 +53,24 @@ def stack(
     embedded = connection.vendor == "sqlite"
     broker = "" if embedded else request.getfixturevalue("rabbitmq")
     fleet = Fleet(tmp_path, desk, AMQP_URL=broker, DEBUG="0", ORCHESTRATOR_FIELD_KEYS=key)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    try:
-        if embedded:
-            fleet.process(["manage.py", "serve", "--port", port]).wait_for("ready.")
-        else:
-            web = ["-m", "gunicorn", "--config", "python:orchestrator.gunicorn", "orchestrator.wsgi:application"]
-            fleet.process([*web, "--bind", f"127.0.0.1:{port}", "--workers", "2", "--no-control-socket"])
-            fleet.worker(concurrency=4)
-        url = f"http://127.0.0.1:{port}"
-        eventually(lambda: _answers(url), within=30, what="the web server to answer")
-        yield Stack(url, bank)
-    finally:
-        fleet.stop()
-        print(fleet.output())
+    with socket.socket() as place:
+        # Bound until the end, so that the port is nobody else's; who says so, too, may listen on it beside that.
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", 0))
+        port = str(place.getsockname()[1])
+        try:
+            if embedded:
+                fleet.process(["manage.py", "serve", "--port", port]).wait_for("ready.", within=SOON)
+            else:
+                web = ["-m", "gunicorn", "--config", "python:orchestrator.gunicorn", "orchestrator.wsgi:application"]
+                fleet.process([*web, "--bind", f"127.0.0.1:{port}", "--workers", "2", "--no-control-socket"])
+                fleet.begin(concurrency=4).wait_for("ready.", within=SOON)
+            url = f"http://127.0.0.1:{port}"
+            eventually(lambda: _answers(url), within=SOON, what="the web server to answer")
+            yield Stack(url, bank)
+        finally:
+            fleet.stop()
+            print(fleet.output())
 
 
 def _answers(url: str) -> bool:

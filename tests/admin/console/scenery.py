@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from io import StringIO
 from typing import Any
 
@@ -29,9 +30,11 @@ from processes.runtime.definitions import Deployment
 from processes.runtime.incidents import Selection
 from processes.runtime.settlement import Responded
 from tests.admin.console import models
-from tests.tasks.fleet import eventually
+from tests.admin.console.conftest import SOON
+from tests.tasks import fleet
 
 BY = "user:ada"
+eventually = partial(fleet.eventually, within=SOON)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from playwright.sync_api import Page, expect
 from processes.models import Batch, Connection, Incident, ProcessDefinition, ProcessInstance
 from tests.admin.console import models
 from tests.admin.console.browser import Watched, browse
-from tests.admin.console.conftest import Stack
+from tests.admin.console.conftest import SOON, Stack
 from tests.admin.test_browser import log_in
 
-pytestmark = [pytest.mark.workers, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.workers, pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
 
 class Operator:
@@ -45,7 +45,7 @@ class Operator:
 
     def stands_at(self, element: str) -> None:
         """The page of an instance comes to say so by itself."""
-        expect(self.page.locator(".live-line")).to_contain_text(element, timeout=20_000)
+        expect(self.page.locator(".live-line")).to_contain_text(element, timeout=SOON * 1000)
 
     def deploy(self, document: bytes, version: int) -> None:
         file = self.folder / "order.bpmn"
@@ -181,7 +181,7 @@ def test_many_orders_are_recovered_migrated_and_held_back(operate: Any, stack: S
         op.page.get_by_label("Canaries").fill("1")
         op.give("Retry 3 incidents", reason="the bank is back")
         recovered = op.page.locator("#batch-progress").get_by_role("link", name="3 Recovered")
-        recovered.wait_for(timeout=60_000)
+        recovered.wait_for(timeout=SOON * 1000)
         op.watched.look("actions-recovered")
 
         op.deploy(models.order(version=2), 2)
@@ -193,7 +193,7 @@ def test_many_orders_are_recovered_migrated_and_held_back(operate: Any, stack: S
         op.give("Migrate as a batch", reason="customers want to be thanked")
         op.said("migrates 3 instances")
         op.page.locator(".messagelist a").click()
-        expect(op.page.locator("#batch-progress")).to_contain_text("3 of 3", timeout=30_000)
+        expect(op.page.locator("#batch-progress")).to_contain_text("3 of 3", timeout=SOON * 1000)
 
         op.page.goto(old)
         op.unfold("Suspend")

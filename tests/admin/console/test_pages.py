@@ -21,7 +21,7 @@ from tests.admin.console.conftest import Stack
 from tests.admin.console.scenery import Scenery, prepare
 from tests.admin.test_browser import log_in
 
-pytestmark = [pytest.mark.workers, pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.workers, pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
 NO_PAGES = {
     "autocomplete": "answers a widget of a form, and nobody else",

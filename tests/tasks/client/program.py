@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tasks"))
 from worker_client import BpmnError, Job, JobError, Refused, WorkerClient
 
 logging.basicConfig(level=logging.INFO)
-LEASE = float(os.environ.get("WORKER_LEASE", "3"))
+LEASE = float(os.environ.get("WORKER_LEASE", "60"))
 client = WorkerClient(os.environ["URL"], os.environ["TOKEN"], name=os.environ["NAME"], poll=2)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -18,7 +17,7 @@ from processes.runtime.definitions import deploy
 from tasks.jobs import registry
 from tasks.registry import RegistryError
 from tests.drawing import Drawing
-from tests.tasks.fleet import BROKER, PREFIX, Fleet, eventually
+from tests.tasks.fleet import BROKER, PREFIX, Fleet, eventually, free_port
 
 pytestmark = [pytest.mark.workers, pytest.mark.rabbitmq]
 
@@ -30,15 +29,13 @@ def foreign(fleet: Fleet, settings: Any) -> Iterator[Fleet]:
     settings.ORCHESTRATOR = {**settings.ORCHESTRATOR, "REMOTE_TYPES": {"charge": QUEUE}}
     fleet.environment |= {"ORCHESTRATOR_REMOTE_TYPES": f"charge={QUEUE}", "ORCHESTRATOR_HINT_SECONDS": "1"}
     yield fleet
-    with Connection(BROKER, connect_timeout=3) as connection:
+    with Connection(BROKER, connect_timeout=30) as connection:
         connection.default_channel.queue_delete(QUEUE)
         connection.default_channel.exchange_delete(QUEUE)
 
 
 def test_it_serves_jobs_from_its_own_queue(foreign: Fleet) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     token = AuthToken.objects.create(get_user_model().objects.create_superuser("foreign"))[1]
     foreign.process(["manage.py", "serve", "--port", str(port)]).wait_for("Booting worker")
     foreign.process(["manage.py", "sweep", "--every", "0.3"])

@@ -18,6 +18,7 @@ import pytest
 import requests
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.utils import timezone
 from knox.models import AuthToken
 
 from processes.models import Document, Incident, Job, ProcessInstance, Worker
@@ -26,7 +27,7 @@ from processes.runtime.definitions import deploy
 from tasks.worker_client import Refused, WorkerClient, dumps, loads
 from tests.drawing import Drawing
 from tests.tasks.connectors.server import running
-from tests.tasks.fleet import Desk, Fleet, Process, eventually
+from tests.tasks.fleet import Desk, Fleet, Process, eventually, free_port
 
 pytestmark = pytest.mark.workers
 
@@ -65,9 +66,7 @@ class Town:
 
 @pytest.fixture
 def town(transactional_db: None, desk: Desk, tmp_path: Path) -> Iterator[Town]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     token = AuthToken.objects.create(get_user_model().objects.create_superuser("worker"))[1]
     fleet = Fleet(tmp_path, desk, AMQP_URL="", ORCHESTRATOR_SHUTDOWN_SECONDS="3")
     yield Town(fleet, port, token)
@@ -117,7 +116,7 @@ def test_documents(town: Town, desk: Desk) -> None:
     assert told == {"told": "413 document-too-large", "foreign": "404 document-not-found"}
     # A web server does not say how long a body in chunks is; it must not become an empty document.
     where, headers = f"{town.url}/api/v1/documents?job=1&attempt=1", {"Authorization": f"Token {town.token}"}
-    answer = requests.post(where, data=iter([b"x", b"y"]), headers=headers, timeout=10)
+    answer = requests.post(where, data=iter([b"x", b"y"]), headers=headers, timeout=60)
     assert (answer.status_code, answer.json()["code"]) == (400, "malformed-body")
     assert "in chunks" in answer.json()["detail"]
 
@@ -143,14 +142,15 @@ def test_what_a_connector_stored_is_read_by_a_worker_elsewhere(town: Town, desk:
 
 def test_a_slow_job_keeps_its_lease_and_a_cancelled_one_is_told(town: Town, desk: Desk) -> None:
     town.serve()
-    worker = town.worker("w", WORKER_LEASE="1.5")
-    slow, watched = town.start("sleep", seconds=3), town.start("watch")
+    # It is extended before half of it is over: the rest is for machines that are busy.
+    worker = town.worker("w", WORKER_LEASE="10")
+    slow, watched = town.start("sleep", seconds=11), town.start("watch")
     eventually(lambda: len(desk.calls("began")) == 2)
     instances.cancel(watched.pk, by="test")
     assert eventually(lambda: desk.calls("cancelled"))[0]["gone"] is True
     eventually(lambda: ended(slow))
     assert len(desk.calls("began")) == 2, "one attempt each"
-    assert "its outcome is dropped" in worker.output()
+    worker.wait_for("its outcome is dropped")
 
 
 def test_who_dies_while_it_waits_is_given_nothing(town: Town) -> None:
@@ -168,28 +168,30 @@ def test_who_dies_while_it_waits_is_given_nothing(town: Town) -> None:
     town.start()
     time.sleep(0.3)  # The dead one would have been woken by now.
     headers = {"Authorization": f"Token {town.token}"}
-    living = {"type": "pay", "worker": "living", "wait_seconds": 5}
-    (job,) = requests.post(f"{town.url}/api/v1/jobs/claim", json=living, headers=headers, timeout=10).json()["jobs"]
+    living = {"type": "pay", "worker": "living", "wait_seconds": 30}
+    (job,) = requests.post(f"{town.url}/api/v1/jobs/claim", json=living, headers=headers, timeout=60).json()["jobs"]
     assert (job["worker"], job["attempt"]) == ("living", 1)
 
 
 def test_who_dies_loses_the_lease_and_who_ends_finishes_first(town: Town, desk: Desk) -> None:
     town.serve()
-    first = town.worker("first", WORKER_LEASE="1.5")
+    first = town.worker("first")
     with desk.holding():
         instance = town.start("wait")
         eventually(lambda: desk.calls("call"))
         first.kill()
-        second = town.worker("second", WORKER_LEASE="1.5")
+        # A minute is over. Short leases would lapse by themselves, also those of workers that are only slow.
+        Job.objects.filter(instance=instance).update(lease_until=timezone.now())
+        second = town.worker("second")
         eventually(lambda: len(desk.calls("call")) == 2)
         assert [call["attempt"] for call in desk.calls("began")] == [1, 2]
         assert [call["progress"] for call in desk.calls("began")] == [{}, {"half": 1}], (
             "the successor knows how far it was"
         )
         second.terminate()
-        time.sleep(0.5)
+        second.wait_for("begins nothing more")
         late = town.start()
-    assert second.ended(within=15) == 0
+    assert second.ended() == 0
     assert "client ended" in second.output()
     eventually(lambda: ended(instance))
     job = Job.objects.get(instance=late)
@@ -198,7 +200,7 @@ def test_who_dies_loses_the_lease_and_who_ends_finishes_first(town: Town, desk: 
 
 def test_the_server_goes_and_comes_back(town: Town, desk: Desk) -> None:
     server = town.serve()
-    town.worker("w", WORKER_LEASE="30")
+    town.worker("w", WORKER_LEASE="120")
     with desk.holding():
         instance = town.start("wait")
         eventually(lambda: desk.calls("call"))
@@ -215,12 +217,13 @@ def test_two_workers_share(town: Town, desk: Desk) -> None:
     town.serve()
     town.worker("one", MAX_JOBS="20")
     town.worker("two", MAX_JOBS="20")
-    time.sleep(0.5)  # both wait
-    started = [town.start("sleep", seconds=0.3) for _ in range(30)]
+    with desk.holding():
+        started = [town.start("wait") for _ in range(30)]
+        eventually(lambda: len(desk.calls("call")) == 30, what="one worker to take what the other has no hands for")
     eventually(lambda: all(ended(instance) for instance in started))
     share = Counter(call["worker"] for call in desk.calls("began"))
     assert sum(share.values()) == 30
-    assert min(share["one"], share["two"]) >= 5, share
+    assert min(share["one"], share["two"]) >= 10, share
 
 
 # -- without a server of ours ------------------------------------------------------------------------------------------
@@ -268,7 +271,7 @@ def test_a_busy_server_is_left_alone_for_as_long_as_it_says() -> None:
         eventually(lambda: len(told) >= 3)
     finally:
         client.stop()
-        running.join(10)
+        running.join(60)
         server.shutdown()
         server.server_close()
         thread.join(5)

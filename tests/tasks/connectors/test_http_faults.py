@@ -10,6 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,7 @@ from tasks.connectors.http_session import Sessions
 from tests.tasks.connectors.conftest import call, failure, make_job
 from tests.tasks.connectors.server import Server, bomb, running
 
-LONG = 2.5
+LONG = 15
 """Seconds. What is not cut by its deadline lasts longer, and a busy machine does not."""
 
 
@@ -33,6 +34,23 @@ class Watch:
         self.seconds = time.monotonic() - self.start
 
 
+class Hasty:
+    """A clock on which every look takes a second. What goes on and on is cut, however fast the machine is; and what was
+    looked at but a few times is not, however slow."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deadline, "time", Hasty())
+
+
 @pytest.mark.parametrize("path", ["drip", "slow-headers", "continue", "silent", "silent-body"])
 def test_the_deadline_is_one_of_the_clock(server: Server, path: str) -> None:
     with Watch() as watch:
@@ -40,17 +58,19 @@ def test_the_deadline_is_one_of_the_clock(server: Server, path: str) -> None:
     assert 0.2 < watch.seconds < LONG
     assert (error.code, error.retryable) == ("408", True)
     assert "within 0.3 s" in error.message
-    assert 0.2 < error.journal["timings"]["total"] < LONG
+    assert 0 < error.journal["timings"]["total"] < watch.seconds + 0.001
 
 
+@pytest.mark.usefixtures("hasty")
 def test_what_has_dripped_is_in_the_journal(server: Server) -> None:
-    error = failure(f"{server.url}/drip", deadlineInSeconds=0.3)
+    error = failure(f"{server.url}/drip", deadlineInSeconds=20)
     assert set(error.journal["response"]["body"]) == {"x"}
-    assert error.journal["response"]["bytes"] < 20
+    assert error.journal["response"]["bytes"] < 1000
 
 
+@pytest.mark.usefixtures("hasty")
 def test_a_status_survives_its_dripping_body(server: Server) -> None:
-    error = failure(f"{server.url}/drip-chunks", deadlineInSeconds=0.3)
+    error = failure(f"{server.url}/drip-chunks", deadlineInSeconds=20)
     assert (error.code, error.retryable) == ("503", True)
     assert error.details["response"]["body"].startswith("nono")
 
@@ -75,11 +95,10 @@ def test_without_timeouts_the_lease_remains(server: Server) -> None:
     assert error.code == "408"
 
 
+@pytest.mark.usefixtures("hasty")
 def test_default_deadline_is_both_timeouts(server: Server) -> None:
-    with Watch() as watch:
-        error = failure(f"{server.url}/drip", connectionTimeoutInSeconds=0.2, readTimeoutInSeconds="0.2")
-    assert 0.3 < watch.seconds < LONG
-    assert "within 0.4 s" in error.message
+    error = failure(f"{server.url}/drip", connectionTimeoutInSeconds=12, readTimeoutInSeconds="12")
+    assert "within 24 s" in error.message
 
 
 def test_read_timeout(server: Server) -> None:
@@ -106,7 +125,7 @@ def test_a_server_that_never_accepts() -> None:
             one.setblocking(False)
             one.connect_ex(("127.0.0.1", port))
         with Watch() as watch:
-            error = failure(f"http://127.0.0.1:{port}/", connectionTimeoutInSeconds=0.2, deadlineInSeconds=5)
+            error = failure(f"http://127.0.0.1:{port}/", connectionTimeoutInSeconds=0.2, deadlineInSeconds=20)
         assert watch.seconds < LONG
         assert (error.code, error.retryable) == ("408", True)
         assert "connected within 0.2 s" in error.message
@@ -136,7 +155,7 @@ def test_a_stuck_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
     def stuck(host: str, *args: object, **kwargs: object) -> object:
         if kwargs.get("flags"):
             return real(host, *args, **kwargs)  # type: ignore[arg-type]
-        released.wait(10)
+        released.wait(30)
         raise socket.gaierror("too late")
 
     monkeypatch.setattr(socket, "getaddrinfo", stuck)
@@ -148,9 +167,19 @@ def test_a_stuck_name_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_name() -> None:
-    error = failure("http://no-such-host.invalid/", deadlineInSeconds=10)
+    # The resolver of this machine may have to ask another one, which takes its time to say so.
+    error = failure("http://no-such-host.invalid/", lease=120, connectionTimeoutInSeconds=100)
     assert (error.code, error.retryable) == ("CONNECTION_FAILED", True)
     assert "no-such-host.invalid" in error.message
+
+
+class Slept:
+    """A clock that knows of no time but what a dead address took."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
 
 
 def test_a_dead_address_does_not_starve_the_living(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,6 +193,17 @@ def test_a_dead_address_does_not_starve_the_living(server: Server, monkeypatch: 
         kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
         addresses = [(*kind, dead.getsockname()), (*kind, server.server_address)]
         monkeypatch.setattr(deadline, "_resolve", lambda *_: addresses)
+        clock, connect = Slept(), socket.socket.connect
+
+        def patient(one: deadline._Timed, address: Any) -> None:
+            try:
+                connect(one, address)
+            except TimeoutError:
+                clock.now += one.gettimeout() or 0.0
+                raise
+
+        monkeypatch.setattr(deadline, "time", clock)
+        monkeypatch.setattr(deadline._Timed, "connect", patient, raising=False)
         assert call("http://two.example/echo", connectionTimeoutInSeconds=0.4)["status"] == 200
         for one in fillers:
             one.close()

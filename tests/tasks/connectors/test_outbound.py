@@ -54,7 +54,7 @@ def test_addresses_that_are_public(address: str) -> None:
 )
 def test_loopback_in_any_spelling(host: str) -> None:
     with guarding(PUBLIC), pytest.raises(OSError) as caught:  # noqa: PT011 - refused, or no address at all
-        open_socket(host, 9, 2.0)
+        open_socket(host, 9, 60.0)
     assert isinstance(caught.value, AddressRefused | socket.gaierror)
     if host not in ("[::1]",):
         assert isinstance(caught.value, AddressRefused)

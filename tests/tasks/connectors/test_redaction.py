@@ -111,9 +111,9 @@ def test_a_secret_on_the_edge_of_an_excerpt() -> None:
     ],
 )
 def test_redaction_takes_no_time(hostile: str) -> None:
-    start = time.monotonic()
+    start = time.thread_time()  # not what others take of the machine meanwhile
     Redactor([SECRET]).excerpt(hostile)
-    assert time.monotonic() - start < 2
+    assert time.thread_time() - start < 2
 
 
 def test_headers_keep_their_scheme() -> None:

@@ -87,7 +87,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set[str], str]]:
 
 def _job(connector: Connector, given: Any) -> Job:
     more = {"type": JDBC} if "database" in given else {}
-    return kit.job(connector, given, lease=3.0, **more)
+    return kit.job(connector, given, lease=30.0, **more)
 
 
 @pytest.mark.parametrize("name", JOBS)

@@ -77,7 +77,9 @@ def played(definition: Any, registry: Registry | None = None, **variables: Any) 
 
 def outcome(instance: ProcessInstance, given: dict[str, Any], end: str) -> dict[str, Any]:
     row = eventually(
-        lambda: ProcessInstance.objects.filter(pk=instance.pk, state="COMPLETED").first(), what="the process to end"
+        lambda: ProcessInstance.objects.filter(pk=instance.pk, state="COMPLETED").first(),
+        within=60,
+        what="the process to end",
     )
     return {"end": end, **{name: value for name, value in row.variables.items() if name not in given}}
 

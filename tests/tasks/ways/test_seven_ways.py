@@ -131,9 +131,9 @@ def test_an_account_is_opened_in_seven_ways_and_refused_in_three(
     unknown = started(registration="777", vat="FR777")
     broke = started(registration="500")
     for instance in (*opened.values(), modest, unknown, broke):
-        eventually(lambda one=instance: ended(one), within=60, what="everybody to be answered")
+        eventually(lambda one=instance: ended(one), within=120, what="everybody to be answered")
     twin = started(registration="8888", credit=900, vat="DE31415")
-    eventually(lambda: ended(twin), within=30, what="the second application to be answered")
+    eventually(lambda: ended(twin), within=60, what="the second application to be answered")
 
     # Then accounts are open, with numbers whose remainder by 97 is 1 in whatever language
     for language, instance in [*opened.items(), ("feel", modest)]:

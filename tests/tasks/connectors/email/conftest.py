@@ -34,9 +34,7 @@ class Post:
         )
 
     def taken(self) -> list[dict[str, Any]]:
-        return [
-            json.loads(path.read_text()) for path in sorted(self.folder.glob("*.json"), key=lambda p: p.stat().st_mtime)
-        ]
+        return [json.loads(path.read_text()) for path in sorted(self.folder.glob("*.json"))]
 
     def last(self) -> tuple[dict[str, Any], EmailMessage]:
         note = self.taken()[-1]

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import ssl
 import sys
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from uuid import uuid4
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -33,6 +33,7 @@ from cryptography.x509.oid import NameOID
 
 USER, PASSWORD = "ada", "correct horse"
 folder = Path(sys.argv[1])
+numbers = itertools.count()
 
 
 def certificate() -> ssl.SSLContext:
@@ -140,7 +141,7 @@ class Session:
             await self.say("552 mailbox full")
             return
         note = {"from": self.sender, "to": self.recipients, "tls": self.tls, "user": self.user, "body": body.decode()}
-        (folder / f"{uuid4()}.part").write_text(json.dumps(note))
+        (folder / f"{next(numbers):06}.part").write_text(json.dumps(note))
         for part in folder.glob("*.part"):
             part.rename(part.with_suffix(".json"))
         if self.mood.startswith("drip"):

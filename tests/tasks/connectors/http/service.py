@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import time
 from email import message_from_bytes
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -29,8 +28,8 @@ class Service(Server):
         self.seen.clear()
         self.grants = 0
         self.lifetime: int | None = 3600
-        self.slow = 0.0
-        self.pause = 0.0
+        self.held: threading.Event | None = None
+        """Until it is set, no token is given."""
         self.valid: set[str] = set()
         self.refresh = "refresh-0"
         self.broken_pages: dict[str, int] = {}
@@ -62,8 +61,10 @@ class ServiceHandler(Handler):
         if basic.startswith("Basic "):
             pair = base64.b64decode(basic[6:]).decode()
             client, secret = (parse_qs(f"x={part}")["x"][0] for part in pair.split(":"))
-        if server.slow:
-            time.sleep(server.slow)
+        if server.held:
+            server.held.wait(60)
+            if self.has_hung_up():
+                return
         if server.broken_pages.get("token", 0) > 0:
             server.broken_pages["token"] -= 1
             self.say({"error": "temporarily_unavailable"}, 503, Retry_After="7")
@@ -101,7 +102,6 @@ class ServiceHandler(Handler):
         return ITEMS[start : start + self.server.page_of]
 
     def _breaks(self) -> bool:
-        time.sleep(self.server.pause)
         broken = self.server.broken_pages
         if broken.get(self.path, 0) > 0:
             broken[self.path] -= 1

@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 import pytest
@@ -152,17 +153,33 @@ def test_answers_without_a_token(service: Service, desk: Made, body: Any, told: 
     assert "hidden" not in error.message + as_json(error.journal)
 
 
+class Queued(Tokens):
+    """Lets the service answer once so many threads wait for the one that has asked it."""
+
+    def __init__(self, service: Service, number: int) -> None:
+        super().__init__()
+        self._missing = number
+        service.held = self._all_here = threading.Event()
+
+    def _wait(self, flight: Future[Token], patience: float) -> Token:
+        with self._lock:
+            self._missing -= 1
+        if not self._missing:
+            self._all_here.set()
+        return super()._wait(flight, patience)
+
+
 def test_twenty_threads_and_one_token(service: Service, desk: Made) -> None:
-    service.slow = 0.3
     work = desk("/guarded", authentication=authentication(service))
+    work.connector._tokens = Queued(service, 19)
     done = _at_once(20, lambda: work.connector.run(work.job())["status"])
     assert done == [200] * 20
     assert service.grants == 1
 
 
 def test_twenty_threads_and_one_refusal(service: Service, desk: Made) -> None:
-    service.slow = 0.8
     work = desk("/guarded", authentication=authentication(service, clientSecret="nonsense"))
+    work.connector._tokens = Queued(service, 19)
 
     def fail() -> str:
         with pytest.raises(JobError) as caught:
@@ -174,8 +191,9 @@ def test_twenty_threads_and_one_refusal(service: Service, desk: Made) -> None:
 
 
 def test_a_slow_endpoint_is_within_the_deadline(service: Service, desk: Made) -> None:
-    service.slow = 1.0
+    service.held = threading.Event()
     error = desk("/guarded", authentication=authentication(service), deadlineInSeconds=0.3).fails()
+    service.held.set()
     assert (error.code, error.retryable) == ("OAUTH_FAILED", True)
     assert service.count("/guarded") == 0
 
@@ -218,12 +236,12 @@ def _at_once(number: int, work: Callable[[], Any]) -> list[Any]:
     barrier, results = threading.Barrier(number), [None] * number
 
     def run(place: int) -> None:
-        barrier.wait(timeout=10)
+        barrier.wait(timeout=60)
         results[place] = work()
 
     threads = [threading.Thread(target=run, args=(place,)) for place in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join()
     return results

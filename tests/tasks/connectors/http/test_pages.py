@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
 
+from tasks.connectors import http_caller
+from tests.tasks.connectors.http import conftest
 from tests.tasks.connectors.http.conftest import Desk, Killed
 from tests.tasks.connectors.http.service import ITEMS, Service
 from tests.tasks.connectors.http.test_oauth import authentication
@@ -174,11 +177,25 @@ def test_tokens_are_fetched_for_pages(service: Service, desk: Made) -> None:
     assert "token-1" not in str(work.kept)
 
 
-def test_long_paginations_outlive_the_first_lease(service: Service, desk: Made) -> None:
-    service.pause = 0.6
+def test_long_paginations_outlive_the_first_lease(
+    service: Service, desk: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
     work = desk("/cursor", pagination=CURSOR)
-    work.lease = 2.5
-    assert work.run()["complete"]
+    moments: list[datetime] = []
+
+    class Clock(datetime):
+        """On which each page takes more than half of a lease."""
+
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            moments.append(datetime.now(tz) + len(work.kept) * timedelta(seconds=20))
+            return moments[-1]
+
+    monkeypatch.setattr(http_caller, "datetime", Clock)
+    monkeypatch.setattr(conftest, "datetime", Clock)
+    first = work.job()
+    assert work.connector.run(first)["complete"]
+    assert moments[-1] > first.deadline
 
 
 @pytest.mark.parametrize(

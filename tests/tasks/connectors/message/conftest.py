@@ -31,7 +31,7 @@ def _missing(what: str, problem: Exception) -> None:
 def amqp() -> None:
     """RabbitMQ is there."""
     try:
-        with Connection(AMQP, connect_timeout=3) as connection:
+        with Connection(AMQP, connect_timeout=10) as connection:
             connection.ensure_connection(max_retries=3, interval_start=1)
     except Exception as problem:  # noqa: BLE001 - whatever it is
         _missing("RabbitMQ", problem)
@@ -39,7 +39,7 @@ def amqp() -> None:
 
 @pytest.fixture(scope="session")
 def redis() -> Iterator[Any]:
-    client = Redis.from_url(REDIS, socket_timeout=3)
+    client = Redis.from_url(REDIS, socket_timeout=30)
     try:
         client.ping()
     except Exception as problem:  # noqa: BLE001 - whatever it is
@@ -66,7 +66,7 @@ class Rabbit:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         # Of its own: another test may have had the broker restarted.
-        self._connection = Connection(AMQP, connect_timeout=3)
+        self._connection = Connection(AMQP, connect_timeout=10)
         self._connection.ensure_connection(max_retries=10, interval_start=0.5, interval_step=0.5)
         self.channel: Any = self._connection.channel()
         self._made: list[str] = []

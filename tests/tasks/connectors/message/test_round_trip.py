@@ -61,7 +61,7 @@ def consuming(*addresses: str, inbound: bool = False) -> Iterator[Consumers]:
     consumers = Consumers(addresses, inbound=inbound)
     with consumers.listening():
         for listener in consumers.listeners:
-            assert listener.ready.wait(10)
+            assert listener.ready.wait(60)
         yield consumers
 
 
@@ -82,7 +82,7 @@ def state_of(job: Job) -> tuple[str, dict[str, Any]]:
 
 
 def ended(job: Job) -> Any:
-    eventually(lambda: state_of(job)[0] != "ACTIVE", within=15, what="the instance to end")
+    eventually(lambda: state_of(job)[0] != "ACTIVE", within=60, what="the instance to end")
     return state_of(job)
 
 
@@ -453,7 +453,7 @@ def test_a_broken_connection_is_opened_again(rabbit: Rabbit) -> None:
             links[0].connection.transport.sock.shutdown(socket.SHUT_RDWR)
             rabbit.put(answers, '"still"', correlation_id=correlation_id)
             assert ended(job) == ("COMPLETED", {"answer": "still"})
-    assert len(links) == 2
+    assert len(links) > 1
 
 
 def test_a_database_that_is_away_is_waited_for(rabbit: Rabbit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,9 @@ SCRIPT = ScriptConnector()
 
 
 def respond(language: str, text: str, variables: Mapping[str, Any] | None = None, **headers: str) -> Response:
-    made = SCRIPT.run(make_job(variables=variables or {}, headers={"script": text, "language": language, **headers}))
+    # Time enough on a busy machine, unless time is what it is about.
+    given = {"script": text, "language": language, "deadlineInSeconds": "25", **headers}
+    made = SCRIPT.run(make_job(variables=variables or {}, headers=given))
     assert isinstance(made, Response)
     as_json(made.body)
     as_json(made.journal)
@@ -28,7 +30,7 @@ def failure(language: str, text: str, variables: Mapping[str, Any] | None = None
     started = time.monotonic()
     with pytest.raises(JobError) as caught:
         respond(language, text, variables, **headers)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     as_json(caught.value.details)
     as_json(caught.value.journal)
     assert not caught.value.retryable

@@ -166,7 +166,7 @@ def test_the_kernel_opens_nothing_for_the_process(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_limits(text: str, limit: str) -> None:
-    seconds = "15" if limit == "memory" else "0.7"
+    seconds = "0.7" if limit == "time" else "25"
     error = failure("javascript", text, deadlineInSeconds=seconds, maxMemoryMegabytes="16")
     assert (error.code, error.details["limit"]) == ("SCRIPT_LIMIT", limit), error.message
 

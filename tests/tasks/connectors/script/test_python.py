@@ -115,13 +115,13 @@ def test_there_is_no_way_out(text: str) -> None:
     ],
 )
 def test_limits(text: str, limit: str) -> None:
-    error = failure("python", text, deadlineInSeconds="0.7")
+    error = failure("python", text, deadlineInSeconds="0.7" if limit == "time" else "25")
     assert (error.code, error.details["limit"]) == ("SCRIPT_LIMIT", limit), error.message
 
 
 def test_a_hostile_pattern_ends() -> None:
     text = "import re\nre.match('(a+)+$', 'a' * 60 + 'b') is None"
-    assert respond("python", text, deadlineInSeconds="1")["result"] is True
+    assert respond("python", text)["result"] is True
 
 
 def test_runs_do_not_see_each_other() -> None:
@@ -163,7 +163,7 @@ assert script_python.run(Script("2", "python", {}))["result"] == 2, "the parent 
 
 
 def test_each_process_of_a_worker_has_a_pool_of_its_own() -> None:
-    subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", FORKS], check=True, timeout=150)
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

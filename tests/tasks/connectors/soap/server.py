@@ -231,7 +231,7 @@ class Site:
             environ["wsgi.input"] = _Again(body)
             return list(self.shops[name](environ, start))
         if name == "slow":
-            time.sleep(3)
+            time.sleep(30)
         if name == "mtom":
             return self.mtom(start)
         status, media, text = ANSWERS.get(name, (503, "text/plain", "no such thing"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from tasks.connectors.base import JobError
 from tasks.connectors.soap import SoapConnector
-from tasks.connectors.soap_wsdl import MOST_BYTES, Descriptions
+from tasks.connectors.soap_wsdl import KEPT, MOST_BYTES, Descriptions
 from tests.tasks.connectors.server import Handler, Server, running
 from tests.tasks.connectors.soap.conftest import Service
 
@@ -95,7 +94,7 @@ def test_one_fetches_for_all() -> None:
     here, known, gate = world(), Descriptions(), threading.Event()
 
     def slowly(url: str) -> bytes:
-        gate.wait(5)
+        gate.wait(60)
         return here.fetch(url)
 
     found: list[Any] = []
@@ -104,7 +103,7 @@ def test_one_fetches_for_all() -> None:
         thread.start()
     gate.set()
     for thread in threads:
-        thread.join(10)
+        thread.join()
     assert len(found) == 8
     assert len(set(map(id, found))) == 1
     assert here.asked == ["wsdl", "types"]
@@ -202,7 +201,7 @@ class ShelfHandler(Handler):
 def test_a_schema_that_changed_is_fetched_when_its_time_is_up() -> None:
     with running(Shelf()) as shelf:
         assert isinstance(shelf, Shelf)
-        known = Descriptions(kept=0.5)
+        known = Descriptions()
         service = Service(shelf.url, SoapConnector(descriptions=known))
         asked = {"shop": "wsdl", "parameters": {"text": "x"}}
         service.call("ask", **asked)
@@ -210,7 +209,9 @@ def test_a_schema_that_changed_is_fetched_when_its_time_is_up() -> None:
         shelf.field = "words"
         service.call("ask", **asked)
         assert shelf.asked() == ["take"], "not yet"
-        time.sleep(0.6)
+        (entry,) = known._entries.values()
+        assert entry.description is not None
+        entry.description.looked_at -= KEPT
         error = service.failure("ask", **asked)
         assert "Expected `parameters` to have `words`, but found `text`" in error.message
         assert shelf.asked() == ["wsdl?wsdl", "types"]

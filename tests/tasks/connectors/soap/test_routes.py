@@ -143,8 +143,9 @@ def task(service: Service, **inputs: str) -> bytes:
 
 
 @pytest.fixture
-def checked(settings: Any) -> None:
+def checked(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.ORCHESTRATOR = {**settings.ORCHESTRATOR, "DEPLOY_CHECKS": ["tasks.wsdl_check.check"]}
+    monkeypatch.setattr(checks, "SECONDS", 60.0)  # a machine may be too busy to read a WSDL in two
 
 
 @pytest.mark.usefixtures("checked")
@@ -182,7 +183,7 @@ def test_what_is_not_known_is_no_finding(service: Service, inputs: dict[str, str
 
 
 def never_ending(tasks: Any, seconds: float) -> Any:
-    time.sleep(30)
+    time.sleep(90)
     return []
 
 
@@ -190,14 +191,22 @@ def broken(tasks: Any, seconds: float) -> Any:
     raise RuntimeError("a bug in a check")
 
 
-def test_a_check_that_hangs_or_breaks_holds_nobody_up(service: Service, settings: Any) -> None:
+def test_a_check_that_hangs_or_breaks_holds_nobody_up(
+    service: Service, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = "tests.tasks.connectors.soap.test_routes"
     paths = ["no.such.check", f"{here}.broken", "tasks.wsdl_check.check", f"{here}.never_ending"]
     settings.ORCHESTRATOR = {**settings.ORCHESTRATOR, "DEPLOY_CHECKS": paths}
-    begun = time.monotonic()
-    (problem,) = checks.findings(parse(task(service, operation="plaice")))
-    assert problem.rule == "unknown-operation"
-    assert time.monotonic() - begun < checks.SECONDS + 0.5
+    model = parse(task(service, operation="plaice"))
+    found: tuple[Any, ...] = ()
+    for seconds in (1.0, 8.0, 32.0):  # a busy machine reads the WSDL in a later one
+        monkeypatch.setattr(checks, "SECONDS", seconds)
+        begun = time.monotonic()
+        found = checks.findings(model)
+        assert seconds <= time.monotonic() - begun < seconds + 30, "the check that hangs does so for longer"
+        if found:
+            break
+    assert [problem.rule for problem in found] == ["unknown-operation"]
 
 
 def test_other_tasks_are_not_looked_at() -> None:

@@ -61,7 +61,7 @@ def _absent(name: str, problem: Exception) -> None:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     try:
-        admin = psycopg2.connect(host=HOST, user="postgres", dbname="postgres", connect_timeout=3)
+        admin = psycopg2.connect(host=HOST, user="postgres", dbname="postgres", connect_timeout=30)
     except psycopg2.Error as problem:
         _absent("PostgreSQL", problem)
     admin.autocommit = True
@@ -85,7 +85,7 @@ def postgresql() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[str]:
     try:
-        admin = pymysql.connect(host=HOST, user="root", connect_timeout=3, autocommit=True)
+        admin = pymysql.connect(host=HOST, user="root", connect_timeout=30, autocommit=True)
     except pymysql.Error as problem:
         _absent("MariaDB", problem)
     with admin.cursor() as cursor:
