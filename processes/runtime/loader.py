@@ -5,9 +5,9 @@ mean something else for every kind of part (see `_PARTS`). The same text runs on
 travel as text. If more than `WHOLE` parts are alive, nothing is kept of that and the engine fetches what it touches
 through `_Fetcher`, so a step among 10,000 parallel jobs costs what a step among ten costs.
 
-Only `transaction` may call `load`, for without the lock what is read here is hearsay. With one exception: who claims a
-job reads its instance with it, and goes on from there if nobody stepped meanwhile. The number of steps, which the
-recorder asks for, proves that, so hearsay is found out.
+Only `transaction` may call `load`, for without the lock what is read here is hearsay. With two exceptions: who claims a
+job reads its instance with it, and who brings a message that of who waits for it; both go on from there if nobody
+stepped meanwhile. The number of steps, which the recorder asks for, proves that, so hearsay is found out.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ from processes.engine.parts import (
 )
 from processes.engine.state import PROCESS_SCOPE, Changes, Instance, InstanceState
 from processes.models.fields import DecimalDecoder
-from processes.runtime.statements import ask as _ask
-from processes.runtime.statements import send
+from processes.runtime.statements import ask, send
 
 WHOLE = 200
 """An instance with more live parts than this is read piece by piece."""
@@ -127,7 +126,7 @@ def load(instance_id: int, *, whole: bool = False, wait: bool = True) -> Loaded 
     """
     with connection.cursor() as cursor:
         variables = _VARIABLES if connection.vendor == "postgresql" else "CAST(i.variables AS text)"
-        _ask(cursor, f"{_INSTANCE.format(variables=variables)} WHERE i.id = %s {_lock(wait=wait)}", [instance_id])
+        ask(cursor, f"{_INSTANCE.format(variables=variables)} WHERE i.id = %s {_lock(wait=wait)}", [instance_id])
         row = cursor.fetchone()
         if row is None:
             return None
@@ -136,7 +135,7 @@ def load(instance_id: int, *, whole: bool = False, wait: bool = True) -> Loaded 
             return loaded
         if not whole and _large.has(instance_id):
             return _piece_by_piece(loaded)
-        _ask(cursor, _LIVE if whole else _SMALL, [instance_id] * len(_PARTS))
+        ask(cursor, _LIVE if whole else _SMALL, [instance_id] * len(_PARTS))
         rows = cursor.fetchall()
     if len(rows) > WHOLE and not whole:
         _large.add(instance_id)
@@ -200,7 +199,7 @@ def find(due: str, arguments: Sequence[Any], limit: int) -> tuple[list[Found], l
     with connection.cursor() as cursor:
         variables = _VARIABLES if connection.vendor == "postgresql" else "CAST(i.variables AS text)"
         sql = _FIND.format(due=due, variables=variables)
-        _ask(cursor, f"{sql} LIMIT {limit} {_lock(wait=False)}", arguments)
+        ask(cursor, f"{sql} LIMIT {limit} {_lock(wait=False)}", arguments)
         found: dict[int, Found] = {}
         further: list[tuple[int, int]] = []
         for key, *row in cursor.fetchall():
@@ -210,10 +209,10 @@ def find(due: str, arguments: Sequence[Any], limit: int) -> tuple[list[Found], l
                 found[pk] = Found(pk, key, row, [])
         if connection.vendor != "postgresql":
             for each in found.values():
-                _ask(cursor, _SMALL, [each.id] * len(_PARTS))
+                ask(cursor, _SMALL, [each.id] * len(_PARTS))
                 each.parts.extend(cursor.fetchall())
         elif found:
-            _ask(cursor, _SMALL_ALL, [list(found)])
+            ask(cursor, _SMALL_ALL, [list(found)])
             for pk, *part in cursor.fetchall():
                 found[pk].parts.append(tuple(part))
     for each in [each for each in found.values() if len(each.parts) > WHOLE]:
@@ -243,16 +242,49 @@ def take(claim: str, arguments: Sequence[Any], *, before: str = "") -> tuple[Tak
     if not rows:
         return None
     # Branches answer in their order.
-    (_, pk, last_key, definition, process, state, steps, _, started, digest, variables, business_key, rest) = rows[0]
-    first = (pk, definition, digest, process, business_key, state, variables, last_key, steps, started)
-    loaded = _loaded([*first, *_decode(rest)])
+    loaded = _taken_from(rows[0])
     (_, job, key, node, type_, element, attempt, retries, due, _, headers, progress, alone) = rows[1]
-    taken = (job, pk, key, node, type_, element, process, headers, attempt, retries, due, progress)
+    taken = (job, loaded.id, key, node, type_, element, loaded.process_id, headers, attempt, retries, due, progress)
     if len(rows) - 2 > TAKEN_WITH:
         return taken, None
     loaded.whole = alone == "true"
     _fill(loaded, rows[2:])
     return taken, loaded
+
+
+class Glance(NamedTuple):
+    """What was chosen, and the instance; None where none was chosen, or it is large."""
+
+    number: int
+    key: int
+    text: str
+    loaded: Loaded | None
+
+
+def glance(choice: str, arguments: Sequence[Any]) -> Glance | None:
+    """Evaluate a SELECT of `number`, `key`, `text` and `instance_id` from one row at most, and read that instance in
+    the same statement (PostgreSQL only); None where there is no row.
+
+    As with `take`, nothing is locked.
+    """
+    with connection.cursor() as cursor:
+        send(cursor, [(_GLANCE.format(choice=choice), arguments)])
+        rows = cursor.fetchall()
+    if not rows:
+        return None
+    (_, number, key, *_, text, _, _) = rows[0]
+    if not 1 < len(rows) <= TAKEN_WITH + 2:
+        return Glance(number, key, text, None)
+    loaded = _taken_from(rows[1])
+    _fill(loaded, rows[2:])
+    return Glance(number, key, text, loaded)
+
+
+def _taken_from(row: Sequence[Any]) -> Loaded:
+    """Of a row that begins with 'instance'."""
+    _, pk, last_key, definition, process, state, steps, _, started, digest, variables, business_key, rest = row
+    first = (pk, definition, digest, process, business_key, state, variables, last_key, steps, started)
+    return _loaded([*first, *_decode(rest)])
 
 
 def _loaded(row: Sequence[Any]) -> Loaded:
@@ -352,6 +384,12 @@ around AS (
 )"""
 
 # The same columns again, for the job that was claimed and for the instance. Parts are as they were before the claim.
+_TAKEN_INSTANCE = f"""
+SELECT 'instance', i.id, i.last_key, i.definition_id, i.process_id, i.state, i.steps, 0, CAST(i.started_at AS text),
+       d.digest, {_VARIABLES}, i.business_key,
+       CAST(json_build_array(i.parent_id, i.parent_call, i.correlation_key) AS text)
+FROM taken JOIN {_table["ProcessInstance"]} i ON i.id = taken.instance_id
+     JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id"""
 # The last condition keeps PostgreSQL from reading a table through for the parts of no instance.
 _TAKE = f"""
 WITH RECURSIVE taken AS MATERIALIZED (
@@ -365,11 +403,7 @@ WITH RECURSIVE taken AS MATERIALIZED (
 ), inmost AS MATERIALIZED (
     SELECT instance_id, node FROM taken WHERE NOT EXISTS (SELECT 1 FROM alone)
 ), {_AROUND}
-SELECT 'instance', i.id, i.last_key, i.definition_id, i.process_id, i.state, i.steps, 0, CAST(i.started_at AS text),
-       d.digest, {_VARIABLES}, i.business_key,
-       CAST(json_build_array(i.parent_id, i.parent_call, i.correlation_key) AS text)
-FROM taken JOIN {_table["ProcessInstance"]} i ON i.id = taken.instance_id
-     JOIN {_table["ProcessDefinition"]} d ON d.id = i.definition_id
+{_TAKEN_INSTANCE}
 UNION ALL
 SELECT 'taken', id, "key", node, type, element_id, attempt, retries, CAST(due_at AS text), NULL,
        CAST(headers AS text), CAST(progress AS text), CAST(EXISTS (SELECT 1 FROM alone) AS text) FROM taken
@@ -380,6 +414,16 @@ SELECT {_TOLD[Job]} FROM {_table["Job"]} WHERE id = (SELECT id FROM taken WHERE 
 UNION ALL
 SELECT * FROM ({_some(TAKEN_WITH + 1, "(SELECT instance_id FROM alone)")}) live
 WHERE EXISTS (SELECT 1 FROM alone)"""
+
+_GLANCE = f"""
+WITH taken AS MATERIALIZED ({{choice}})
+SELECT 'chosen', number, COALESCE("key", 0), 0, '', '', 0, 0, CAST(NULL AS text), CAST(NULL AS text),
+       "text", CAST(NULL AS text), CAST(NULL AS text) FROM taken
+UNION ALL
+{_TAKEN_INSTANCE}
+UNION ALL
+SELECT * FROM ({_some(TAKEN_WITH + 1, "(SELECT instance_id FROM taken)")}) live
+WHERE EXISTS (SELECT 1 FROM taken WHERE instance_id IS NOT NULL)"""
 
 # A job of a large instance, and what its end looks at: its visit and those around it, what these hold and wait for,
 # another visit beside it, and what is watched.
@@ -476,7 +520,7 @@ class Deferred(Mapping[str, Any]):
     def _all(self) -> dict[str, Any]:
         if self._found is None:
             with connection.cursor() as cursor:
-                _ask(cursor, f"SELECT CAST(variables AS text) {_OF_INSTANCE}", [self._instance])
+                ask(cursor, f"SELECT CAST(variables AS text) {_OF_INSTANCE}", [self._instance])
                 row = cursor.fetchone()
             self._found = {} if row is None else _decode(row[0])  # purged meanwhile
         return self._found
@@ -533,7 +577,7 @@ class _Fetcher:
             return next((part for part in self._read([Job], "AND id = %s", pk) if isinstance(part, Job)), None)
         with connection.cursor() as cursor:
             ours = [self._loaded.id] * (_BESIDE.count("%s") - 1)
-            _ask(cursor, _BESIDE, [ours[0], pk, *ours[1:]])
+            ask(cursor, _BESIDE, [ours[0], pk, *ours[1:]])
             rows = cursor.fetchall()
         _fill(self._loaded, rows)
         for key, row in self._loaded.jobs.items():
@@ -585,7 +629,7 @@ class _Fetcher:
     ) -> list[Part]:
         selects = [f"{parts[kind]} {condition}" for kind in kinds]
         with connection.cursor() as cursor:
-            _ask(cursor, " UNION ALL ".join(selects), [self._loaded.id, *arguments] * len(selects))
+            ask(cursor, " UNION ALL ".join(selects), [self._loaded.id, *arguments] * len(selects))
             return list(_parts(self._loaded, cursor.fetchall()))
 
 

@@ -8,7 +8,7 @@ live queue rows and are deleted; incidents are kept with their end. Nothing here
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -79,6 +79,10 @@ class Recorded:
     """Whether signals left for somebody."""
 
 
+Beside = Callable[[Batch, datetime], None]
+"""Adds statements of the caller's that are carried out with a step, at its moment."""
+
+
 class Overtaken(RuntimeError):
     """Somebody else stepped since the instance was loaded; nothing was written. Where it was locked all the while, a
     lock was forgotten: a bug of ours."""
@@ -99,14 +103,20 @@ class Told:
 
 
 def record(
-    loaded: Loaded, process: Process | None, facts: Sequence[f.Fact], told: Told, claim: Claim | None = None
+    loaded: Loaded,
+    process: Process | None,
+    facts: Sequence[f.Fact],
+    told: Told,
+    claim: Claim | None = None,
+    beside: Beside | None = None,
 ) -> Recorded:
-    """Write what the facts changed. `process` is the one that runs after them, None where no node was entered."""
+    """Write what the facts changed. `process` is the one that runs after them, None where no node was entered.
+    Raises `Overtaken`, also where what is `beside` requires a change that there is none of."""
     with connection.cursor() as cursor:
         pen = _Pen(Batch(cursor), loaded, told.at)
         recorded = Recorded()
         try:
-            pen.new_jobs(pen.parts(process, facts, told, claim), recorded)
+            pen.new_jobs(pen.parts(process, facts, told, claim, beside), recorded)
         except Unchanged as unchanged:
             what = f"Expected instance {loaded.id} at step {loaded.steps} but somebody stepped"
             raise Overtaken(what) from unchanged
@@ -123,10 +133,7 @@ def record_together(steps: Sequence[tuple[Loaded, Process, Sequence[f.Fact], Tol
         batch = Bundle(cursor) if connection.vendor == "postgresql" else Batch(cursor)
         pens = [_Pen(batch, loaded, told.at) for loaded, _, _, told in steps]
         try:
-            new = [
-                pen.parts(process, facts, told, None)
-                for pen, (_, process, facts, told) in zip(pens, steps, strict=True)
-            ]
+            new = [pen.parts(process, facts, told) for pen, (_, process, facts, told) in zip(pens, steps, strict=True)]
             ids = _JOBS.insert_returning(batch, [row for rows, _ in new for row in rows])
             batch.flush()
         except Unchanged as unchanged:
@@ -238,13 +245,22 @@ class _Pen:
         self.followed = False
         """Whether what it called is to follow, for it was suspended or resumed."""
 
-    def parts(self, process: Process | None, facts: Sequence[f.Fact], told: Told, claim: Claim | None) -> NewJobs:
+    def parts(
+        self,
+        process: Process | None,
+        facts: Sequence[f.Fact],
+        told: Told,
+        claim: Claim | None = None,
+        beside: Beside | None = None,
+    ) -> NewJobs:
         """The instance itself, its history, and its parts but for the jobs that are new, which go last. Raises
         `Unchanged`, now or when the batch is sent, where it was overtaken."""
         if process is not None and any(isinstance(fact, f.InstanceMigrated) for fact in facts):
             self.migrated(facts, process)
         # Before the others, so that whoever is overtaken waits for its lock alone.
         self.instance()
+        if beside is not None:
+            beside(self.batch, self.at)
         self.nodes(process)
         self.removed({fact.incident for fact in facts if isinstance(fact, f.IncidentResolved)}, told.by)
         self.tokens_triggers_incidents(_codes(facts, told))

@@ -111,7 +111,7 @@ class Bundle(Batch):
 
 
 def ask(cursor: CursorWrapper, sql: str, arguments: Sequence[Any]) -> None:
-    """Send one statement, as `send` does where that is PostgreSQL."""
+    """Have one statement carried out, prepared where the database is PostgreSQL."""
     if connection.vendor == "postgresql":
         send(cursor, [(sql, arguments)])
     else:

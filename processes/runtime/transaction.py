@@ -43,6 +43,8 @@ LONGEST_STEPS = 0.1
 TRIES = 3
 """How often a transaction is carried out before a database that is busy or away is the caller's trouble."""
 
+Beside = recorder.Beside
+
 Decide = Callable[[Loaded, datetime], c.Command]
 """Makes the command from the locked instance; may read, may insert rows of its own, and may raise `Rejected`."""
 
@@ -206,6 +208,18 @@ def carry_out_together(
     return Bundle(len(steps), alone, more)
 
 
+def carry_on(kept: Loaded, command: c.Command, *, by: str, beside: Beside) -> Carried:
+    """Carry out one command on an instance that was read without a lock, together with what is `beside`, in one
+    transaction of its own: all of it, or nothing where anything is raised before the commit.
+
+    Nothing is tried again and nothing is parked: that is for `carry_out`, with which the caller goes on then. Raises
+    `recorder.Overtaken` where somebody stepped since it was read, and `Rejected`.
+    """
+    request = _Request(kept.id, command, by, None, None, None, True, False, "", "")
+    request.beside = beside
+    return request.carry_on(kept)
+
+
 def rehearse(instance_id: int, command: c.Command | Decide, *, whole: bool = True) -> list[f.Fact]:
     """The facts that a command would lead to now; nothing is written. Raises `Rejected` as `carry_out`."""
     with transaction.atomic():
@@ -300,6 +314,7 @@ class _Request:
         self.whole = whole
         self.code = code
         self.reason = reason
+        self.beside: Beside | None = None
         self.name = "a command"
 
     def carry_out(self) -> Carried:
@@ -341,7 +356,8 @@ class _Request:
 
     def record(self, carried: Carried) -> Carried:
         claim = carried.claim
-        recorded = recorder.record(carried.loaded, carried.process, carried.facts, self.told(carried), claim)
+        told = self.told(carried)
+        recorded = recorder.record(carried.loaded, carried.process, carried.facts, told, claim, self.beside)
         _wake((carried.loaded, recorded))
         return carried if claim is None else replace(carried, claimed_id=recorded.jobs[claim.job])
 

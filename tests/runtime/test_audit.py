@@ -150,6 +150,7 @@ TRAFFIC = {
     "starts.begin",
     "starts.evaluate_conditions",
     "transaction.begin",
+    "transaction.carry_on",
 }
 """What programs do all day and no operator has to give a reason for."""
 HERE = Path(processes.__file__).parent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -11,10 +12,13 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from processes.engine.commands import CorrelateMessage
 from processes.models import Job, Message, MessageCorrelation, MessageSubscription, ProcessDefinition, ProcessInstance
-from processes.runtime import Rejected, definitions, instances, jobs, messages
+from processes.runtime import Rejected, definitions, incidents, instances, jobs, messages
+from processes.runtime import statements as by_hand
+from processes.runtime import transaction as runtime
 from tests.drawing import Drawing
-from tests.runtime.conftest import deployed, started, together
+from tests.runtime.conftest import Statements, deployed, started, together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -165,8 +169,8 @@ def test_processes_that_answer_each_other_for_ever_do_not_hold_a_thread(monkeypa
 def test_what_a_crash_left_is_matched_later(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as crash:
         crash.setattr(messages, "_meet", lambda *_: [])
-        instance = started(waiting(), variables={"id": "7"})
         messages.publish("paid", correlation_key="7")
+        instance = started(waiting(), variables={"id": "7"})
     assert state(instance) == "ACTIVE"
     assert messages.match() == 1
     assert messages.match() == 0
@@ -223,3 +227,305 @@ def test_a_message_and_a_job_of_one_instance_race() -> None:
             assert isinstance(finished, Rejected)
         else:
             assert finished is None
+
+
+# -- at once -----------------------------------------------------------------------------------------------------------
+
+postgresql = pytest.mark.only_on("postgresql")
+"""SQLite has no round trips to save, and goes the way of all others."""
+
+
+def writing(texts: list[str]) -> list[str]:
+    return [text for text in texts if "INSERT INTO" in text or "orchestrator_insert" in text]
+
+
+@postgresql
+def test_publishing_costs_three_round_trips_and_one_commit(statements: Statements) -> None:
+    definition = deployed(waiting())
+    for number in range(5):
+        instance = instances.start(definition, variables={"id": str(number)}).instance
+        before = len(statements)
+        assert messages.publish("paid", correlation_key=str(number), message_id="m").correlated == [instance.pk]
+        texts = statements.texts[before:]
+        assert len(texts) == 3, "who waits, all that follows, and who began to wait meanwhile"
+        assert len(writing(texts)) == 1
+    assert set(ProcessInstance.objects.values_list("state", flat=True)) == {"COMPLETED"}
+
+
+@postgresql
+def test_a_message_for_nobody_costs_three_round_trips_and_one_commit(statements: Statements) -> None:
+    messages.publish("paid", correlation_key="7")
+    texts = statements.texts
+    assert (len(texts), len(writing(texts))) == (3, 1)
+
+
+@postgresql
+def test_who_begins_to_wait_looks_with_one_statement(statements: Statements) -> None:
+    definition = started(waiting(), variables={"id": "7"}).definition
+    before = len(statements)
+    instances.start(definition, variables={"id": "8"})
+    assert len(statements) - before == 3, "a start costs two"
+
+
+@postgresql
+def test_what_is_published_at_once_is_kept_as_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {"n": 0.10, "deep": [{"ä": None}]}
+    asked: dict[str, Any] = {"variables": given, "message_id": "m", "by": "user:alice", "ttl": timedelta(days=1)}
+    started(waiting(), variables={"id": "7"})
+    at_once = messages.publish("paid", correlation_key="7", **asked).message
+    other = messages.publish("paid", correlation_key="8", **asked).message
+    kept, plain = Message.objects.order_by("id")
+    assert (kept.pk, plain.pk) == (at_once.pk, other.pk)
+    assert (kept.published_at, kept.expires_at) == (at_once.published_at, at_once.expires_at)
+    assert kept.expires_at - kept.published_at == timedelta(days=1)
+    for field in ("name", "variables", "message_id", "published_by"):
+        assert getattr(kept, field) == getattr(plain, field), field
+    correlation, step = MessageCorrelation.objects.get(), ProcessInstance.objects.get().history.last()
+    assert correlation.correlated_at == step.at
+    assert not at_once._state.adding
+
+
+@postgresql
+def test_a_buffered_message_is_met_in_one_commit(statements: Statements) -> None:
+    definition = started(waiting(), variables={"id": "other"}).definition
+    for number in range(5):
+        messages.publish("paid", correlation_key=str(number), variables={"n": 0.10})
+        before = len(statements)
+        instance = instances.start(definition, variables={"id": str(number)}).instance
+        texts = statements.texts[before:]
+        assert len(texts) == 6, "a start costs two, then a look, who it is, all that follows, and a look again"
+        assert len(writing(texts)) == 2
+        assert state(instance) == "COMPLETED"
+        assert str(instance.variables["n"]) == "0.1"
+        assert messages.publish("paid", correlation_key=str(number), ttl=timedelta()).correlated == []
+
+
+@postgresql
+def test_a_message_inside_a_callers_transaction_meets_in_one_commit(statements: Statements) -> None:
+    for number in range(3):
+        instance = started(waiting(), variables={"id": str(number)})
+        with transaction.atomic():
+            published = messages.publish("paid", correlation_key=str(number))
+            before = len(statements)
+        assert published.correlated == [instance.pk]
+        assert len(statements) - before == 4
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], None]:
+    """Have something done, once, between the question who waits and what is written then."""
+
+    def between(work: Callable[[], Any]) -> None:
+        works, glance = [work], messages.glance
+
+        def looked(*arguments: Any) -> Any:
+            found = glance(*arguments)
+            if works:
+                works.pop()()
+            return found
+
+        monkeypatch.setattr(messages, "glance", looked)
+
+    return between
+
+
+Meanwhile = Callable[[Callable[[], Any]], None]
+
+
+@postgresql
+def test_a_step_meanwhile_is_not_lost(meanwhile: Meanwhile) -> None:
+    instance = started(waiting(), variables={"id": "7"})
+    meanwhile(lambda: instances.set_variables(instance.pk, {"x": 1}))
+    assert messages.publish("paid", correlation_key="7", variables={"y": 2}).correlated == [instance.pk]
+    assert state(instance) == "COMPLETED"
+    assert instance.variables == {"id": "7", "x": 1, "y": 2}
+    assert [step.number for step in instance.history.order_by("number")] == [1, 2, 3]
+    assert Message.objects.count() == MessageCorrelation.objects.count() == 1
+
+
+@postgresql
+def test_an_instance_that_is_suspended_meanwhile_hears_later(meanwhile: Meanwhile) -> None:
+    instance = started(waiting(), variables={"id": "7"})
+    meanwhile(lambda: instances.suspend(instance.pk))
+    assert messages.publish("paid", correlation_key="7").correlated == []
+    assert (state(instance), Message.objects.count()) == ("SUSPENDED", 1)
+    instances.resume(instance.pk)
+    assert state(instance) == "COMPLETED"
+
+
+@postgresql
+@pytest.mark.parametrize("gone", [instances.cancel, lambda pk: ProcessInstance.objects.filter(pk=pk).delete()])
+def test_a_message_for_an_instance_that_ended_meanwhile_is_buffered(
+    meanwhile: Meanwhile, gone: Callable[[int], Any]
+) -> None:
+    instance = started(waiting(), variables={"id": "7"})
+    meanwhile(lambda: gone(instance.pk))
+    assert messages.publish("paid", correlation_key="7").correlated == []
+    later = instances.start(instance.definition, variables={"id": "7"}).instance
+    assert state(later) == "COMPLETED"
+
+
+@postgresql
+def test_of_two_messages_for_one_instance_the_other_is_buffered(meanwhile: Meanwhile) -> None:
+    instance = started(waiting(), variables={"id": "7"})
+    meanwhile(lambda: messages.publish("paid", correlation_key="7", variables={"n": 1}))
+    assert messages.publish("paid", correlation_key="7", variables={"n": 2}).correlated == []
+    instance.refresh_from_db()
+    assert instance.variables["n"] == 1
+    later = instances.start(instance.definition, variables={"id": "7"}).instance
+    later.refresh_from_db()
+    assert later.variables["n"] == 2
+
+
+@postgresql
+def test_a_message_that_was_published_meanwhile_is_that_message(meanwhile: Meanwhile) -> None:
+    # Twice: so that it is the id that decides, for an instance waits for the second one, too.
+    drawing = Drawing("order").start().message("hear", "paid", "=id").message("again", "paid", "=id").end()
+    instance = started(drawing, variables={"id": "7"})
+    meanwhile(lambda: messages.publish("paid", correlation_key="7", message_id="m"))
+    published = messages.publish("paid", correlation_key="7", message_id="m")
+    assert not published.created
+    assert published.message == Message.objects.get()
+    assert state(instance) == "ACTIVE"
+
+
+@postgresql
+def test_a_buffered_message_that_is_gone_meanwhile_reaches_nobody(meanwhile: Meanwhile) -> None:
+    definition = deployed(waiting())
+    messages.publish("paid", correlation_key="7")
+    meanwhile(lambda: Message.objects.all().delete())
+    assert state(instances.start(definition, variables={"id": "7"}).instance) == "ACTIVE"
+    assert not MessageCorrelation.objects.exists()
+
+
+@postgresql
+def test_a_buffered_message_that_is_brought_meanwhile_is_not_brought_again(meanwhile: Meanwhile) -> None:
+    drawing = Drawing().start().service("work", type="a").end()
+    drawing.on_message("work", "hear", "news", interrupting=False).service("read", type="b")
+    definition = deployed(drawing)
+    messages.publish("news")
+    meanwhile(lambda: together(messages.match))
+    instances.start(definition)
+    assert Job.objects.filter(type="b").count() == MessageCorrelation.objects.count() == 1
+
+
+@postgresql
+def test_who_begins_to_wait_meanwhile_is_found_after_the_commit(meanwhile: Meanwhile) -> None:
+    first, other = started(waiting(), variables={"id": "7"}), deployed(waiting("invoice"))
+    begun: list[ProcessInstance] = []
+    meanwhile(lambda: begun.append(instances.start(other, variables={"id": "7"}).instance))
+    published = messages.publish("paid", correlation_key="7")
+    assert published.correlated == [first.pk, begun[0].pk]
+    assert (state(first), state(begun[0])) == ("COMPLETED", "COMPLETED")
+
+
+def test_a_message_reaches_who_waits_and_begins_what_begins_with_it() -> None:
+    instance = started(waiting(), variables={"id": "7"})
+    deployed(Drawing("begun").start_message("begin", "paid").end())
+    published = messages.publish("paid", correlation_key="7", ttl=timedelta())
+    assert published.correlated == [instance.pk, *published.started]
+    assert ProcessInstance.objects.get(pk__in=published.started).process_id == "begun"
+
+
+def test_an_older_message_goes_before_one_that_could_be_met_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as crash:
+        crash.setattr(messages, "_meet", lambda *_: [])
+        messages.publish("paid", correlation_key="7", variables={"n": 1})
+        instance = started(waiting(), variables={"id": "7"})
+    assert messages.publish("paid", correlation_key="7", variables={"n": 2}).correlated == []
+    instance.refresh_from_db()
+    assert (instance.state, instance.variables["n"]) == ("COMPLETED", 1)
+
+
+def test_a_bug_parks_who_waits_and_keeps_the_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = started(waiting(), variables={"id": "7"})
+    step = runtime.step
+
+    def bug(process: Any, state: Any, command: Any, at: Any) -> Any:
+        if isinstance(command, CorrelateMessage):
+            raise ZeroDivisionError
+        return step(process, state, command, at)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(runtime, "step", bug)
+        assert messages.publish("paid", correlation_key="7").correlated == []
+    assert Message.objects.count() == 1
+    assert not MessageCorrelation.objects.exists()
+    incident = instance.incidents.get()
+    assert incident.kind == "INTERNAL"
+    incidents.resolve(incident.pk)
+    assert messages.match() == 1
+    assert state(instance) == "COMPLETED"
+
+
+@postgresql
+def test_a_crash_before_the_commit_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    instance = started(waiting(), variables={"id": "7"})
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(by_hand.Batch, "flush", killed)
+    with pytest.raises(Killed):
+        messages.publish("paid", correlation_key="7")
+    monkeypatch.undo()
+    assert not Message.objects.exists()
+    assert messages.publish("paid", correlation_key="7").correlated == [instance.pk]
+
+
+@postgresql
+def test_a_crash_after_the_commit_is_looked_for_by_the_sweep(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: Meanwhile
+) -> None:
+    first, other = started(waiting(), variables={"id": "7"}), deployed(waiting("invoice"))
+    begun: list[ProcessInstance] = []
+    meanwhile(lambda: begun.append(instances.start(other, variables={"id": "7"}).instance))
+    with monkeypatch.context() as crash:
+        crash.setattr(messages, "_meet", lambda *_: [])
+        assert messages.publish("paid", correlation_key="7").correlated == [first.pk]
+    assert (state(first), state(begun[0])) == ("COMPLETED", "ACTIVE")
+    assert messages.match() == 1
+    assert state(begun[0]) == "COMPLETED"
+
+
+def test_a_large_instance_hears_as_well() -> None:
+    drawing = Drawing().start().service("work", type="a").many("=items").end()
+    drawing.on_message("work", "hear", "stop", "=id").end("stopped")
+    instance = started(drawing, variables={"id": "7", "items": list(range(60))})
+    assert messages.publish("stop", correlation_key="7").correlated == [instance.pk]
+    assert state(instance) == "COMPLETED"
+
+
+def test_of_many_that_publish_one_id_one_does() -> None:
+    definition = deployed(waiting())
+    for turn in range(5):
+        instance = instances.start(definition, variables={"id": f"k{turn}"}).instance
+        results = together(*[partial(messages.publish, "paid", correlation_key=f"k{turn}", message_id="m")] * 4)
+        assert [result.created for result in results].count(True) == 1
+        assert len({result.message.pk for result in results}) == 1
+        assert state(instance) == "COMPLETED"
+    assert MessageCorrelation.objects.count() == Message.objects.count() == 5
+
+
+@postgresql
+def test_an_instance_that_somebody_holds_is_waited_for() -> None:
+    instance = started(waiting(), variables={"id": "7"})
+    held, goes = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            instances.set_variables(instance.pk, {"x": 1})
+            held.set()
+            assert goes.wait(60)
+
+    def publish() -> messages.Published:
+        assert held.wait(60)
+        threading.Timer(0.2, goes.set).start()
+        return messages.publish("paid", correlation_key="7")
+
+    _, published = together(hold, publish)
+    assert published.correlated == [instance.pk]
+    assert (state(instance), instance.variables["x"]) == ("COMPLETED", 1)
