@@ -3,7 +3,7 @@
 The step that calls, cancels or ends writes a `Delivery`; right after its commit the same thread performs it, and the
 sweep performs what was left by a crash in between. Performing deletes the row in the same transaction, and the
 constraint on `parent` and `parent_call` makes a start happen once, so that nothing is lost and nothing doubled. Nobody
-holds two instance locks: a delivery is held, and one instance.
+waits for an instance while holding another: a delivery is held, and one instance.
 """
 
 from __future__ import annotations
