@@ -30,7 +30,8 @@ from processes.engine.process import Process
 from processes.models import FlowNodeInstance, Job, ProcessDefinition, ProcessInstance
 from processes.models.fields import DecimalDecoder, DecimalEncoder
 from processes.runtime import definitions, values
-from processes.runtime.loader import JobRow, Loaded, take
+from processes.runtime.live import JobRow
+from processes.runtime.loader import Loaded, take
 from processes.runtime.transaction import Carried, works_alone
 
 logger = logging.getLogger(__name__)

@@ -33,7 +33,8 @@ from processes.engine.stepping import step
 from processes.models import Incident as IncidentRow
 from processes.models import ProcessDefinition, ProcessInstance
 from processes.runtime import definitions, dispatch, recorder, values
-from processes.runtime.loader import JobRow, Loaded, Parent, find, load
+from processes.runtime.live import JobRow
+from processes.runtime.loader import Loaded, Parent, find, load
 
 logger = logging.getLogger(__name__)
 
