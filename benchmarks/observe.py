@@ -24,8 +24,12 @@ BACKGROUND = ("sweeper", "leases")
 
 OF_DRIVERS = ("MainThread", "starter")
 
-_WRITES = re.compile(r"((SET LOCAL .*; )?EXECUTE orchestrator_)?(INSERT|UPDATE|DELETE|WITH)(?![A-Z])", re.IGNORECASE)
-"""By itself, or under the name that it was prepared under; a claim is sent behind a setting."""
+_WRITES = re.compile(
+    r"(SET LOCAL .*; )?(EXECUTE orchestrator_(lazy_)?)?(INSERT|UPDATE|DELETE|WITH)(?![A-Z])", re.IGNORECASE
+)
+"""By itself, or under the name that it was prepared under; perhaps behind a setting."""
+_LAZY = re.compile(r"SET LOCAL synchronous_commit|EXECUTE orchestrator_lazy_|WITH .*set_config\('synchronous_commit'")
+"""What does not wait for the disk."""
 
 _file: int | None = None
 _switch: mmap.mmap | None = None
@@ -66,7 +70,7 @@ def statement(sql: str, *, atomic: bool, seconds: float = 0.0) -> None:
     if text.startswith("BEGIN"):
         return  # said aloud on SQLite only, where its end is seen as everywhere
     _tell("statement", text, seconds)
-    if text.startswith("SET LOCAL synchronous_commit"):
+    if _LAZY.match(text):
         _here.lazy = True
     if _WRITES.match(text):
         _here.wrote = True

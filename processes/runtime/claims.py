@@ -338,7 +338,7 @@ def _take(job_id: int, worker: str, lease: timedelta | None) -> ClaimedJob | Non
     until = now + _lease(lease)
     moment = connection.ops.adapt_datetimefield_value
     arguments = [moment(until), worker, moment(now), job_id, moment(now), moment(now)]
-    found = take(f"{_CLAIM} WHERE id = %s AND {_DUE}", arguments, before=_HURRY)
+    found = take(f"{_CLAIM} WHERE id = %s AND {_DUE}", arguments)
     if found is None:
         return None
     row, loaded = _Row(*found[0]), found[1]

@@ -199,17 +199,17 @@ Taken = tuple[int, int, int, int, str, str, str, str, int, int, str, str | None]
 headers, attempt, retries, due time, progress. JSON and moments as text."""
 
 
-def take(claim: str, arguments: Sequence[Any], *, before: str = "") -> tuple[Taken, Loaded | None] | None:
+def take(claim: str, arguments: Sequence[Any]) -> tuple[Taken, Loaded | None] | None:
     """Have a job claimed by an UPDATE of its row, and read its instance in the same statement (PostgreSQL only); None
     where no row was changed. Of an instance that is large, no more is told.
 
     What is read is the instance as `Loaded.whole`, if the job is its only one: whoever has it is likely to go on with
     it. Else it is no more than the job, its visit and those around it, which is what the worker is told of.
 
-    Nothing is locked, so what was read has to prove itself. `before` is sent ahead.
+    Nothing is locked, so what was read has to prove itself. Its commit does not wait for the disk.
     """
     with connection.cursor() as cursor:
-        send(cursor, [(_TAKE.format(claim=claim), arguments)], first=before)
+        send(cursor, [(_TAKE.format(claim=claim), arguments)])
         rows = cursor.fetchall()
     if not rows:
         return None
@@ -298,7 +298,9 @@ FROM taken JOIN {table["ProcessInstance"]} i ON i.id = taken.instance_id
      JOIN {table["ProcessDefinition"]} d ON d.id = i.definition_id"""
 # The last condition keeps PostgreSQL from reading a table through for the parts of no instance.
 _TAKE = f"""
-WITH RECURSIVE taken AS MATERIALIZED (
+WITH RECURSIVE hurry AS MATERIALIZED (
+    SELECT set_config('synchronous_commit', 'off', TRUE)
+), taken AS MATERIALIZED (
     {{claim}} RETURNING id, instance_id, "key", node, type, element_id, attempt, retries, due_at, headers, progress
 ), alone AS MATERIALIZED (
     SELECT instance_id FROM taken WHERE NOT EXISTS (
@@ -312,7 +314,8 @@ WITH RECURSIVE taken AS MATERIALIZED (
 {_TAKEN_INSTANCE}
 UNION ALL
 SELECT 'taken', id, "key", node, type, element_id, attempt, retries, CAST(due_at AS text), NULL,
-       CAST(headers AS text), CAST(progress AS text), CAST(EXISTS (SELECT 1 FROM alone) AS text) FROM taken
+       CAST(headers AS text), CAST(progress AS text), CAST(EXISTS (SELECT 1 FROM alone) AS text)
+FROM taken CROSS JOIN hurry
 UNION ALL
 SELECT {TOLD[FlowNodeInstance]} FROM around
 UNION ALL

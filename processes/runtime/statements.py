@@ -78,14 +78,14 @@ class Batch:
                 raise
 
 
-def send(cursor: CursorWrapper, statements: Sequence[tuple[str, Sequence[Any]]], *, first: str = "") -> None:
-    """Send statements to PostgreSQL at one go, `first` ahead of them. Those that this connection sends often are called
+def send(cursor: CursorWrapper, statements: Sequence[tuple[str, Sequence[Any]]]) -> None:
+    """Send statements to PostgreSQL at one go. Those that this connection sends often are called
     by the name under which it has prepared them: to plan them anew costs about what carrying them out does."""
     known = _known() if settings.ORCHESTRATOR["PREPARED_STATEMENTS"] else None
     if known is not None:
         known.think_again()
     texts = [sql if known is None else known.call(sql, len(arguments)) for sql, arguments in statements]
-    cursor.execute(first + "; ".join(texts), [value for _, arguments in statements for value in arguments])
+    cursor.execute("; ".join(texts), [value for _, arguments in statements for value in arguments])
 
 
 class Bundle(Batch):
@@ -151,7 +151,9 @@ class Prepared:
                 self._seen.clear()
             return sql
         del self._seen[sql]
-        name = f"orchestrator_{sql.split(maxsplit=1)[0].lower()}_{len(self._calls)}"  # what it does, for who watches
+        # What it does, for who watches; one whose commit does not wait for the disk says so.
+        word = f"{'lazy_' if 'synchronous_commit' in sql else ''}{sql.split(maxsplit=1)[0].lower()}"
+        name = f"orchestrator_{word}_{len(self._calls)}"
         numbers = count(1)
         text = "".join(part if part != "%s" else f"${next(numbers)}" for part in _PLACEHOLDER.split(sql))
         _by_itself(f"PREPARE {name} AS {text}")
