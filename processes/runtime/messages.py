@@ -33,30 +33,25 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from processes.engine.commands import Command, CorrelateMessage
-from processes.engine.errors import IncidentKind, Rejected
+from processes.engine.errors import Rejected
 from processes.engine.event_definition import StartKind
 from processes.engine.state import InstanceState
 from processes.models import (
-    Incident,
     Message,
     MessageCorrelation,
     MessageSubscription,
-    ProcessDefinition,
     ProcessInstance,
     StartOccurrence,
     StartSubscription,
 )
-from processes.models.fields import DecimalDecoder, DecimalEncoder
-from processes.runtime import definitions, pressure, starts, transaction, values
-from processes.runtime.loader import glance
-from processes.runtime.statements import Batch, Table, ask
+from processes.models.fields import DecimalDecoder
+from processes.runtime import definitions, meetings, pressure, starts, transaction, values
 from processes.runtime.transaction import Beside, Meeting
 
 if TYPE_CHECKING:
     from processes.runtime.loader import Loaded
 
 logger = logging.getLogger(__name__)
-_encode = DecimalEncoder().encode
 _decode = DecimalDecoder().decode
 
 TURNS = 10
@@ -146,22 +141,13 @@ def _met_at_once(published: Published) -> bool:
     """Whether a message that is not written yet was, together with its meeting with the first instance that waits for
     it. Where it was not, it has its primary key, but nothing is written."""
     message = published.message
-    moment = connection.ops.adapt_datetimefield_value
-    where = [message.name, message.correlation_key]
-    found = glance(_FIRST_FOR_NEW, [*where, *where, moment(message.published_at)])
-    assert found is not None
+    found = meetings.first_for(message)
     message.pk, loaded = found.number, found.loaded
     if loaded is None:
         return False
-
-    def written(batch: Batch, at: datetime) -> None:
-        when = (moment(message.published_at), message.published_by, moment(message.expires_at))
-        what = (message.pk, message.name, message.correlation_key, _encode(message.variables), message.message_id)
-        batch.require(_INSERT, [*what, *when])
-        _CORRELATIONS.insert(batch, [(message.pk, loaded.process_id, loaded.id, moment(at), False)])
-
     with _looking.later():
-        if not _carried_on(loaded, CorrelateMessage(found.key, message.variables), written):
+        command = CorrelateMessage(found.key, message.variables)
+        if not _carried_on(loaded, command, partial(meetings.write, message, loaded)):
             return False
     message._state.adding, message._state.db = False, connection.alias
     published.correlated.append(loaded.id)
@@ -306,7 +292,7 @@ def _meet(meeting: Meeting, limit: int, published: Published | None = None) -> l
     A message that is being published counts as alive even if its time to live is zero.
     """
     reached: list[int] = []
-    while len(reached) < limit and _have_to_meet(meeting, published):
+    while len(reached) < limit and meetings.are_due(meeting, None if published is None else published.message.pk):
         instance_id = _meet_at_once(meeting, published) if connection.vendor == "postgresql" else None
         if instance_id is None:
             return reached + _meet_one_by_one(meeting, limit - len(reached), published)
@@ -317,19 +303,15 @@ def _meet(meeting: Meeting, limit: int, published: Published | None = None) -> l
 def _meet_at_once(meeting: Meeting, published: Published | None) -> int | None:
     """Have the first instance that waits take the oldest message that its process has not met, without a lock; the
     instance, or None where nobody waits, something changed meanwhile, or it is refused."""
-    moment = connection.ops.adapt_datetimefield_value
     own = 0 if published is None else published.message.pk
-    found = glance(_FIRST, [*meeting, *meeting, moment(timezone.now()), own])
+    found = meetings.first(meeting, own)
     if found is None or found.loaded is None:
         return None
-    message, loaded = found.number, found.loaded
-
-    def noted(batch: Batch, at: datetime) -> None:
-        batch.require(_CORRELATE, [loaded.process_id, loaded.id, moment(at), message])
-
-    if not _carried_on(loaded, CorrelateMessage(found.key, _decode(found.text)), noted):
+    number, loaded = found.number, found.loaded
+    command = CorrelateMessage(found.key, _decode(found.text))
+    if not _carried_on(loaded, command, partial(meetings.note, number, loaded)):
         return None
-    if published is not None and message == own:
+    if published is not None and number == own:
         published.correlated.append(loaded.id)
     return loaded.id
 
@@ -376,19 +358,6 @@ def _meet_one_by_one(meeting: Meeting, limit: int, published: Published | None) 
         messages = messages.exclude(Exists(_met(OuterRef("pk"), start.process_id))).order_by("id")
         _begin(start, messages, limit, reached, published)
     return reached
-
-
-def _have_to_meet(meeting: Meeting, published: Published | None) -> bool:
-    """Whether somebody waits, or begins, whom a message has not reached: the published one, or else any that is alive.
-    One statement, because most looks find nothing."""
-    who = [*meeting, meeting[0]]
-    with connection.cursor() as cursor:
-        if published is not None:
-            ask(cursor, _PUBLISHED_HAS_TO_MEET, [*who, published.message.pk])
-        else:
-            alive = [*meeting, connection.ops.adapt_datetimefield_value(timezone.now())]
-            ask(cursor, _ANY_HAS_TO_MEET, [*alive, *who, *alive])
-        return bool(cursor.fetchone()[0])
 
 
 def _starts(name: str) -> Any:
@@ -449,66 +418,3 @@ def _open_subscriptions() -> Any:
     """Subscriptions that may take a message now."""
     active = MessageSubscription.objects.filter(instance__state=InstanceState.ACTIVE.value)
     return active.exclude(transaction.parked_by_a_bug())
-
-
-# -- by hand -----------------------------------------------------------------------------------------------------------
-
-_table = {
-    model: model._meta.db_table
-    for model in (
-        Incident,
-        Message,
-        MessageCorrelation,
-        MessageSubscription,
-        ProcessDefinition,
-        ProcessInstance,
-        StartSubscription,
-    )
-}
-_CORRELATIONS = Table(MessageCorrelation, "message_id process_id instance_id correlated_at started")
-# One that has an id may have been published meanwhile, and then it is not inserted.
-_INSERT = f"""
-INSERT INTO {_table[Message]} (id, name, correlation_key, variables, message_id, published_at, published_by, expires_at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
-# As `_open_subscriptions`.
-_OPEN = f"""
-FROM {_table[MessageSubscription]} s JOIN {_table[ProcessInstance]} i ON i.id = s.instance_id
-WHERE s.name = %s AND s.correlation_key = %s AND i.state = '{InstanceState.ACTIVE.value}' AND NOT EXISTS (
-    SELECT 1 FROM {_table[Incident]} p WHERE p.instance_id = s.instance_id AND p.node = s.node
-    AND p.kind = '{IncidentKind.INTERNAL.value}' AND p.ended_at IS NULL)"""
-# Processes that wait for a message, or begin with it.
-_HEARING = f"""
-(SELECT s.process_id {_OPEN} UNION
- SELECT b.process_id FROM {_table[StartSubscription]} b JOIN {_table[ProcessDefinition]} d ON d.id = b.definition_id
- WHERE b.kind = '{StartKind.MESSAGE.value}' AND b.name = %s AND NOT d.suspended)"""
-_MET = f"SELECT 1 FROM {_table[MessageCorrelation]} c WHERE c.message_id = {{message}} AND c.process_id = {{process}}"
-_ALIVE = f"FROM {_table[Message]} m WHERE m.name = %s AND m.correlation_key = %s AND m.expires_at > %s"
-_UNMET = f"AND NOT EXISTS ({_MET.format(message='m.id', process='{process}')})"
-# The oldest of each process. Processes are few, while many may wait, and many messages that these have met be alive.
-_FOREMOST = f"""
-(SELECT DISTINCT ON (s.process_id) s.process_id, s.instance_id, s."key" {_OPEN} ORDER BY s.process_id, s.id)"""
-# Not while another message is alive that the process has not met: it is older.
-_FIRST_FOR_NEW = f"""
-SELECT nextval(pg_get_serial_sequence('{_table[Message]}', 'id')) AS number, f.instance_id, f."key", '' AS "text"
-FROM (SELECT 1) one LEFT JOIN (
-    SELECT w.instance_id, w."key" FROM {_FOREMOST} w
-    WHERE NOT EXISTS (SELECT 1 {_ALIVE} {_UNMET.format(process="w.process_id")})
-    ORDER BY w.process_id LIMIT 1) f ON TRUE"""
-_FIRST = f"""
-SELECT f.id AS number, w.instance_id, w."key", CAST(f.variables AS text) AS "text"
-FROM {_FOREMOST} w JOIN LATERAL (
-    SELECT m.id, m.variables FROM {_table[Message]} m WHERE m.name = %s AND m.correlation_key = %s
-    AND (m.expires_at > %s OR m.id = %s) {_UNMET.format(process="w.process_id")} ORDER BY m.id LIMIT 1) f ON TRUE
-ORDER BY w.process_id LIMIT 1"""
-# Held, so that it neither expires nor is taken before this commits.
-_CORRELATE = f"""
-INSERT INTO {_table[MessageCorrelation]} (message_id, process_id, instance_id, correlated_at, started)
-SELECT m.id, %s, %s, %s, FALSE FROM {_table[Message]} m WHERE m.id = %s FOR NO KEY UPDATE
-ON CONFLICT DO NOTHING"""
-_PUBLISHED_HAS_TO_MEET = f"""
-SELECT EXISTS (SELECT 1 FROM {_HEARING} h WHERE NOT EXISTS ({_MET.format(message="%s", process="h.process_id")}))"""
-# Most that begin to wait find no message at all.
-_ANY_HAS_TO_MEET = f"""
-SELECT EXISTS (SELECT 1 {_ALIVE})
-   AND EXISTS (SELECT 1 FROM {_HEARING} h WHERE EXISTS (
-       SELECT 1 {_ALIVE} {_UNMET.format(process="h.process_id")}))"""

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from processes.engine.commands import CorrelateMessage
 from processes.models import Job, Message, MessageCorrelation, MessageSubscription, ProcessDefinition, ProcessInstance
-from processes.runtime import Rejected, definitions, incidents, instances, jobs, messages
+from processes.runtime import Rejected, definitions, incidents, instances, jobs, meetings, messages
 from processes.runtime import statements as by_hand
 from processes.runtime import transaction as runtime
 from tests.drawing import Drawing
@@ -316,7 +316,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], 
     """Have something done, once, between the question who waits and what is written then."""
 
     def between(work: Callable[[], Any]) -> None:
-        works, glance = [work], messages.glance
+        works, glance = [work], meetings.glance
 
         def looked(*arguments: Any) -> Any:
             found = glance(*arguments)
@@ -324,7 +324,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], 
                 works.pop()()
             return found
 
-        monkeypatch.setattr(messages, "glance", looked)
+        monkeypatch.setattr(meetings, "glance", looked)
 
     return between
 
