@@ -76,7 +76,7 @@ def deploy(xml: bytes, *, resource: str = "", by: str = "", reason: str = "") ->
         for process in sorted(model.processes, key=lambda process: process.id):
             deployed = found[process.id] = _version(process, xml, digest, resource, by, reason)
             if deployed.created:
-                _subscribe(deployed.definition, _still_due(deployed.definition, process, starts[process.id], at), at)
+                _subscribe(deployed.definition, _still_due(deployed.definition, process, starts[process.id]), at)
     warnings = (*warnings, *unknown_calls(model))
     return Deployment(tuple(found[process.id] for process in model.processes), warnings)
 
@@ -132,13 +132,16 @@ def _subscribe(definition: ProcessDefinition, starts: Sequence[Start], at: datet
     waits_for([start.name for start in starts if start.kind is StartKind.MESSAGE])
 
 
-def _still_due(definition: ProcessDefinition, process: Process, starts: Sequence[Start], at: datetime) -> list[Start]:
+def _still_due(definition: ProcessDefinition, process: Process, starts: Sequence[Start]) -> list[Start]:
     """Without the firings that lie in the past. They are made up for by the first version of a process only; later ones
     would do again what an earlier version has done. A firing that an earlier version owes is kept."""
     if definition.version == 1:
         return list(starts)
-    timers = StartSubscription.objects.filter(process_id=definition.process_id, due_at__lt=at)
-    owed = set(timers.values_list("element_id", "due_at"))
+    # Held until they are replaced, or a sweeper would fire meanwhile what the new version is about to fire.
+    timers = StartSubscription.objects.select_for_update().filter(process_id=definition.process_id)
+    held = list(timers.values_list("element_id", "due_at"))
+    at = timezone.now()  # what fired before they were held has fired
+    owed = {(element, due_at) for element, due_at in held if due_at is not None and due_at < at}
     return [start if (start.element, start.due_at) in owed else _from_now_on(process, start, at) for start in starts]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -293,6 +294,27 @@ def test_only_the_newest_version_begins() -> None:
     assert StartSubscription.objects.get().definition.version == 2
     deployed(Drawing("report").start().end())
     assert not StartSubscription.objects.exists()
+
+
+@pytest.mark.only_on("postgresql")
+def test_what_an_older_version_owes_is_not_fired_while_a_newer_one_takes_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    past = (timezone.now() - timedelta(hours=1)).isoformat()
+    deployed(nightly(past, "timeDate"))
+    subscribe, fired = definitions._subscribe, []
+
+    def beside(*given: Any) -> None:
+        fired.extend(together(starts.fire_due))
+        subscribe(*given)
+
+    monkeypatch.setattr(definitions, "_subscribe", beside)
+    more = Drawing("report").start_timer("night", past, kind="timeDate").service("more", type="a").end()
+    newest = deployed(more)
+    assert (fired, everyone()) == ([0], [])
+    sweep.sweep_once()
+    sweep.sweep_once()
+    assert [instance.definition_id for instance in everyone()] == [newest.pk]
 
 
 def test_a_definition_that_is_deleted_begins_nothing() -> None:
