@@ -47,6 +47,17 @@ class Postgres:
     def drop(self) -> None:
         self._ask(f"DROP DATABASE IF EXISTS {self.name} WITH (FORCE)")
 
+    def require(self, connections: int) -> None:
+        """Raises `Unreachable` where the server would refuse some of so many connections."""
+        row = self._ask(
+            "SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int"
+        )[0]
+        if row[0] < connections:
+            raise Unreachable(
+                f"Expected PostgreSQL to take {connections} connections but max_connections leaves {row[0]}; "
+                "raise it, or ask for fewer processes or threads"
+            )
+
     def commits(self) -> int:
         """Transactions committed so far, of every kind and by everybody, as the server counts them.
 

@@ -30,6 +30,9 @@ from benchmarks.workloads import WORKLOADS, Workload
 IDLE_FLUSH_SECONDS = 11
 """An idle connection of PostgreSQL tells what it counted after ten seconds."""
 
+SPARE = 8
+"""Connections of a system beside those of its slots."""
+
 Tell = Callable[[str], None]
 
 
@@ -121,6 +124,7 @@ def place(plan: Plan, result: Result) -> Iterator[Setting]:
             result.facts = {"postgresql": postgres.facts(), "rabbitmq": rabbitmq.facts()}
             if CHORD in plan.systems:
                 result.facts["redis"] = redis.facts()
+            postgres.require(len(plan.systems) * (plan.processes * plan.concurrency + SPARE))
             postgres.create()
             if not plan.keep:
                 after.callback(postgres.drop)
