@@ -138,6 +138,7 @@ def test_records_are_kept_for_a_year_unless_set(settings: Any, kept: int | None,
 TRAFFIC = {
     "broadcasts.spread",
     "claims.extend",
+    "external.complete",
     "instances.start",
     "instances.suspend_with_caller",
     "jobs.carry_out",
@@ -151,6 +152,7 @@ TRAFFIC = {
     "starts.evaluate_conditions",
     "transaction.begin",
     "transaction.carry_on",
+    "transaction.carry_out_together",
 }
 """What programs do all day and no operator has to give a reason for."""
 HERE = Path(processes.__file__).parent
