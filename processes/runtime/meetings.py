@@ -15,16 +15,9 @@ from django.utils import timezone
 from processes.engine.errors import IncidentKind
 from processes.engine.event_definition import StartKind
 from processes.engine.state import InstanceState
-from processes.models import (
-    Incident,
-    Message,
-    MessageCorrelation,
-    MessageSubscription,
-    ProcessDefinition,
-    ProcessInstance,
-    StartSubscription,
-)
+from processes.models import Message, MessageCorrelation
 from processes.models.fields import DecimalEncoder
+from processes.runtime.live import table
 from processes.runtime.loader import Glance, glance
 from processes.runtime.statements import Batch, Table, ask
 
@@ -80,43 +73,34 @@ def _moment(at: datetime) -> Any:
     return connection.ops.adapt_datetimefield_value(at)
 
 
-_table = {
-    model: model._meta.db_table
-    for model in (
-        Incident,
-        Message,
-        MessageCorrelation,
-        MessageSubscription,
-        ProcessDefinition,
-        ProcessInstance,
-        StartSubscription,
-    )
-}
 _CORRELATIONS = Table(MessageCorrelation, "message_id process_id instance_id correlated_at started")
 # One that has an id may have been published meanwhile, and then it is not inserted.
 _INSERT = f"""
-INSERT INTO {_table[Message]} (id, name, correlation_key, variables, message_id, published_at, published_by, expires_at)
+INSERT INTO {table["Message"]}
+    (id, name, correlation_key, variables, message_id, published_at, published_by, expires_at)
 VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
 # As `messages` says with the ORM.
 _OPEN = f"""
-FROM {_table[MessageSubscription]} s JOIN {_table[ProcessInstance]} i ON i.id = s.instance_id
+FROM {table["MessageSubscription"]} s JOIN {table["ProcessInstance"]} i ON i.id = s.instance_id
 WHERE s.name = %s AND s.correlation_key = %s AND i.state = '{InstanceState.ACTIVE.value}' AND NOT EXISTS (
-    SELECT 1 FROM {_table[Incident]} p WHERE p.instance_id = s.instance_id AND p.node = s.node
+    SELECT 1 FROM {table["Incident"]} p WHERE p.instance_id = s.instance_id AND p.node = s.node
     AND p.kind = '{IncidentKind.INTERNAL.value}' AND p.ended_at IS NULL)"""
 # Processes that wait for a message, or begin with it.
 _HEARING = f"""
 (SELECT s.process_id {_OPEN} UNION
- SELECT b.process_id FROM {_table[StartSubscription]} b JOIN {_table[ProcessDefinition]} d ON d.id = b.definition_id
+ SELECT b.process_id FROM {table["StartSubscription"]} b JOIN {table["ProcessDefinition"]} d ON d.id = b.definition_id
  WHERE b.kind = '{StartKind.MESSAGE.value}' AND b.name = %s AND NOT d.suspended)"""
-_MET = f"SELECT 1 FROM {_table[MessageCorrelation]} c WHERE c.message_id = {{message}} AND c.process_id = {{process}}"
-_ALIVE = f"FROM {_table[Message]} m WHERE m.name = %s AND m.correlation_key = %s AND m.expires_at > %s"
+_MET = f"""
+SELECT 1 FROM {table["MessageCorrelation"]} c WHERE c.message_id = {{message}} AND c.process_id = {{process}}"""
+_ALIVE = f"""
+FROM {table["Message"]} m WHERE m.name = %s AND m.correlation_key = %s AND m.expires_at > %s"""
 _UNMET = f"AND NOT EXISTS ({_MET.format(message='m.id', process='{process}')})"
 # The oldest of each process. Processes are few, while many may wait, and many messages that these have met be alive.
 _FOREMOST = f"""
 (SELECT DISTINCT ON (s.process_id) s.process_id, s.instance_id, s."key" {_OPEN} ORDER BY s.process_id, s.id)"""
 # Not while another message is alive that the process has not met: it is older.
 _FIRST_FOR_NEW = f"""
-SELECT nextval(pg_get_serial_sequence('{_table[Message]}', 'id')) AS number, f.instance_id, f."key", '' AS "text"
+SELECT nextval(pg_get_serial_sequence('{table["Message"]}', 'id')) AS number, f.instance_id, f."key", '' AS "text"
 FROM (SELECT 1) one LEFT JOIN (
     SELECT w.instance_id, w."key" FROM {_FOREMOST} w
     WHERE NOT EXISTS (SELECT 1 {_ALIVE} {_UNMET.format(process="w.process_id")})
@@ -124,13 +108,13 @@ FROM (SELECT 1) one LEFT JOIN (
 _FIRST = f"""
 SELECT f.id AS number, w.instance_id, w."key", CAST(f.variables AS text) AS "text"
 FROM {_FOREMOST} w JOIN LATERAL (
-    SELECT m.id, m.variables FROM {_table[Message]} m WHERE m.name = %s AND m.correlation_key = %s
+    SELECT m.id, m.variables FROM {table["Message"]} m WHERE m.name = %s AND m.correlation_key = %s
     AND (m.expires_at > %s OR m.id = %s) {_UNMET.format(process="w.process_id")} ORDER BY m.id LIMIT 1) f ON TRUE
 ORDER BY w.process_id LIMIT 1"""
 # Held, so that it neither expires nor is taken before this commits.
 _CORRELATE = f"""
-INSERT INTO {_table[MessageCorrelation]} (message_id, process_id, instance_id, correlated_at, started)
-SELECT m.id, %s, %s, %s, FALSE FROM {_table[Message]} m WHERE m.id = %s FOR NO KEY UPDATE
+INSERT INTO {table["MessageCorrelation"]} (message_id, process_id, instance_id, correlated_at, started)
+SELECT m.id, %s, %s, %s, FALSE FROM {table["Message"]} m WHERE m.id = %s FOR NO KEY UPDATE
 ON CONFLICT DO NOTHING"""
 _PUBLISHED_IS_DUE = f"""
 SELECT EXISTS (SELECT 1 FROM {_HEARING} h WHERE NOT EXISTS ({_MET.format(message="%s", process="h.process_id")}))"""
