@@ -184,8 +184,10 @@ def test_an_attempt_that_lapsed_is_not_completed_by_what_was_kept() -> None:
     assert refused.value.code == "job-not-claimed"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_no_more_is_kept_than_fits_and_nothing_beyond_its_lease() -> None:
-    job = replace(chain(1), kept=object())  # type: ignore[arg-type]
+    job = following(chain(2))
+    assert job.kept is not None
     kept = external.Kept()
     for number in range(kept.MOST + 1):
         kept.put(replace(job, id=number))

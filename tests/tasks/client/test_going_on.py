@@ -22,6 +22,8 @@ class Server(ThreadingHTTPServer):
     """Hands out job 1 to the first who asks for jobs; what it says to outcomes is given."""
 
     daemon_threads = True
+    client: WorkerClient
+    """Who asks; there once it runs."""
 
     def __init__(self, outcome: Callable[[int, str, dict[str, Any]], Answer]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -82,9 +84,9 @@ def serving(outcome: Callable[[int, str, dict[str, Any]], Answer], function: Cal
     thread.start()
     client = WorkerClient(f"http://127.0.0.1:{server.server_port}", "token", name="w", poll=1)
     client.worker("t", lease=30, fields=["a"])(function)
+    server.client = client
     running = threading.Thread(target=client.run)
     running.start()
-    server.client = client  # type: ignore[attr-defined]
     try:
         yield server
     finally:
@@ -149,7 +151,7 @@ def test_a_next_job_that_comes_too_late_is_given_back() -> None:
 
     def outcome(number: int, verb: str, body: dict[str, Any]) -> Answer:
         if verb == "complete":
-            server.client.stop()  # type: ignore[attr-defined]
+            server.client.stop()
         return endless(number, verb, body)
 
     done: list[int] = []

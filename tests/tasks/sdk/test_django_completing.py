@@ -135,9 +135,8 @@ def test_an_error_that_a_function_hides_does_not_harm_the_transaction_unseen() -
         assert (done.decision, groups()) == ("completed", ["chess"])
 
 
+@pytest.mark.only_on("postgresql")  # SQLite has one writer, and so no deadlocks
 def test_a_deadlock_repeats_the_whole_transaction() -> None:
-    if connection.vendor != "postgresql":
-        pytest.skip("SQLite has one writer, and so no deadlocks")
     assert performed(begun("deadlock")).decision == "completed"
     assert (shop.calls, groups()) == (["chess", "chess"], ["chess"])
 
